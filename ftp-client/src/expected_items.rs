@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use wire::frame::{Announcement, EntryHead};
 use wire::message::OfferedItem;
 use wire::receiver::FolderEntry;
-use wire::store::{PendingCommit, Placed, ResumeState, Sink, Staged};
+use wire::store::{PendingCommit, Placed, ResumeState, Sink, SourceFile, Staged};
 use wire::sync::lock;
 use wire::verified::VerifiedContent;
 use wire::{Failure, FailureCode, RemotePath};
@@ -46,6 +46,11 @@ impl ExpectedItems {
 
     fn is_waited_for(&self, path: &RemotePath) -> bool {
         self.lock().get(path) == Some(&Arrival::Pending)
+    }
+
+    /// True if it may still come, whole or in part.
+    fn may_come(&self, path: &RemotePath) -> bool {
+        matches!(self.lock().get(path), Some(Arrival::Pending | Arrival::Partial))
     }
 
     fn found(&self, path: &RemotePath, arrival: Arrival) {
@@ -142,6 +147,14 @@ impl Sink for AllowListSink {
     fn again(&self, path: &RemotePath) {
         self.expected.found(path, Arrival::Partial);
         self.sink.again(path);
+    }
+
+    fn old_len(&self, item: &OfferedItem) -> Option<u64> {
+        if self.expected.may_come(&item.path) { self.sink.old_len(item) } else { None }
+    }
+
+    fn open_old(&self, path: &RemotePath) -> Option<Box<dyn SourceFile>> {
+        if self.expected.may_come(path) { self.sink.open_old(path) } else { None }
     }
 
     fn check_place(&self) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use crate::expected_items::{self, AllowListSink};
 use crate::local;
 use crate::local_error_context::LocalErrorContext;
 use crate::observer::{NoopTransferObserver, TransferObserver, TransferSummary};
-use crate::options::{SendingRules, TransferOptions, job, keeping};
+use crate::options::{SendingRules, TransferOptions, delta_here, job, keeping};
 use crate::report::Reporter;
 use crate::requested_job::RequestedJob;
 use crate::resume_store::{ResumeRecord, about};
@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use wire::engine::{ReceiveJob, Role};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Changing, Compress, Get, JobOptions, Resume};
+use wire::message::{Changing, Compress, Delta, Get, JobOptions, Resume};
 use wire::receiver::Receiver;
 use wire::store::{Base, FolderCache, Sink, TreeSink};
 use wire::{FailureCode, Name, RemotePath};
@@ -110,12 +110,13 @@ async fn to_files(
     let (rules, options, power) = (options.sending(), options.received(), options.survive_power());
     let begun_here = (resume == Resume::Again).then(|| record.first_attempt_at());
     let (placing, here) = (record.clone(), session.clone());
-    let (parent, base, unproven) = local::blocking(move || {
+    let (parent, base, unproven, replaces) = local::blocking(move || {
         let target = match placing.place() {
             Some(placed) => PathBuf::from(OsString::from_vec(placed)),
             None => request.becomes(),
         };
         placing.set_place(target.as_os_str().as_bytes());
+        let replaces = target.symlink_metadata().is_ok();
         let (parent, name) = local::place(&local::whole(&target)?)?;
         local::check_target(&parent, name.as_ref())?;
         let folder = local::folder(&parent)?;
@@ -124,7 +125,7 @@ async fn to_files(
             None => Base::Folder(FolderCache::new(folder)),
         };
         let unproven = here.begin_writing(&base.folder(), power);
-        Ok((parent, base, unproven))
+        Ok((parent, base, unproven, replaces))
     })
     .await?;
     let options = options.sink(keeping(session, resume), begun_here);
@@ -132,8 +133,9 @@ async fn to_files(
     let sink: Box<dyn Sink> = Box::new(sink);
     let sink = Box::new(LocalErrorContext(sink));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AllowListSink::one(sink)) };
-    let options = job(session, resume, record);
-    let SendingRules { changing, compress } = rules;
+    let SendingRules { changing, compress, delta } = rules;
+    let delta = if replaces { delta_here(session, delta) } else { Delta::Never };
+    let options = JobOptions { delta, ..job(session, resume, record) };
     let get = Get { recursive, totals, changing, compress, options, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, reporter, Some(record), None).await
 }
@@ -189,8 +191,10 @@ async fn run(
 ) -> Result<TransferSummary, Error> {
     reporter.begin();
     let (recursive, machine) = (get.recursive, Receiver::new(get.options.checksum, get.window));
+    let with_deltas = get.options.delta != Delta::Never;
     let mut requested = RequestedJob::open(session, Role::Receiver, get.path.clone(), get).await?;
-    let job = Arc::new(ReceiveJob::new(requested.id, machine, sink, reporter.clone()));
+    let job = ReceiveJob::new(requested.id, machine, sink, reporter.clone());
+    let job = Arc::new(job.with_deltas(with_deltas));
     let exchange = &session.inner.control.exchange;
     let running = requested.run(exchange.receive(job), async |opened| {
         if let Some(record) = record.cloned() {

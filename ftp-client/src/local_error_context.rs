@@ -3,7 +3,7 @@
 use wire::frame::{Announcement, EntryHead};
 use wire::message::OfferedItem;
 use wire::receiver::{FolderEntry, Publish};
-use wire::store::{PendingCommit, Placed, ResumeState, Sink, Staged};
+use wire::store::{PendingCommit, Placed, ResumeState, Sink, SourceFile, Staged};
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, RemotePath};
 
@@ -45,6 +45,14 @@ impl Sink for LocalErrorContext<Box<dyn Sink>> {
 
     fn again(&self, path: &RemotePath) {
         self.0.again(path);
+    }
+
+    fn old_len(&self, item: &OfferedItem) -> Option<u64> {
+        self.0.old_len(item)
+    }
+
+    fn open_old(&self, path: &RemotePath) -> Option<Box<dyn SourceFile>> {
+        self.0.open_old(path)
     }
 
     fn check_place(&self) -> Result<(), Failure> {

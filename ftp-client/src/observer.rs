@@ -143,6 +143,8 @@ pub struct TransferSummary {
     pub bytes_compressed: u64,
     /// By how many bytes they were shorter.
     pub bytes_saved: u64,
+    /// Bytes of content that were copied from the files that were replaced.
+    pub bytes_copied: u64,
     /// The failure that decides the exit code if `failed` is not 0: the gravest.
     pub gravest: Option<wire::FailureCode>,
 }
@@ -178,6 +180,7 @@ impl TransferSummary {
         self.bytes_transferred += other.bytes_transferred;
         self.bytes_compressed += other.bytes_compressed;
         self.bytes_saved += other.bytes_saved;
+        self.bytes_copied += other.bytes_copied;
         self.gravest = graver(self.gravest, other.gravest);
     }
 

@@ -3,8 +3,9 @@
 use crate::resume_store::ResumeRecord;
 use crate::session::Session;
 use std::sync::Arc;
+use std::time::Duration;
 use wire::journal::origin_of;
-use wire::message::{Changing, Compress, Durability, JobOptions, Overwrite, Put, Resume};
+use wire::message::{Changing, Compress, Delta, Durability, JobOptions, Overwrite, Put, Resume};
 use wire::metadata::Timestamp;
 use wire::modes::Modes;
 use wire::store::change::Changes;
@@ -28,6 +29,8 @@ pub struct TransferOptions {
     pub sparse: bool,
     /// The rule for compressing data on its way.
     pub compress: Compress,
+    /// The rule for large files that replace others.
+    pub delta: Delta,
 }
 
 /// The rules of the end that sends.
@@ -37,6 +40,8 @@ pub(crate) struct SendingRules {
     pub(crate) changing: Changing,
     /// See [`TransferOptions::compress`].
     pub(crate) compress: Compress,
+    /// See [`TransferOptions::delta`].
+    pub(crate) delta: Delta,
 }
 
 impl Default for TransferOptions {
@@ -50,6 +55,7 @@ impl Default for TransferOptions {
             modes: Modes::CARRIED,
             sparse: false,
             compress: Compress::Auto,
+            delta: Delta::Never,
         }
     }
 }
@@ -74,7 +80,7 @@ impl TransferOptions {
 
     /// The rules of the end that sends.
     pub(crate) fn sending(&self) -> SendingRules {
-        SendingRules { changing: self.changing, compress: self.compress }
+        SendingRules { changing: self.changing, compress: self.compress, delta: self.delta }
     }
 
     /// The request that sends to `path`.
@@ -87,7 +93,7 @@ impl TransferOptions {
             durability: self.durability,
             modes_of_new: self.modes.only_new,
             folder_mode: self.modes.of_unknown_folder(),
-            options: JobOptions { sparse: self.sparse, ..job },
+            options: JobOptions { sparse: self.sparse, delta: self.delta, ..job },
         }
     }
 
@@ -123,6 +129,16 @@ pub(crate) fn job(session: &Session, resume: Resume, record: &ResumeRecord) -> J
     let begun = record.opened_at().filter(|_| resume == Resume::Again);
     JobOptions { resume, begun, ..JobOptions::of(session.checksum()) }
 }
+
+/// The rule for large files: with a server that is near they are faster whole.
+pub(crate) fn delta_here(session: &Session, wish: Delta) -> Delta {
+    let round_trip = session.inner.control.exchange.round_trip();
+    let is_near = !round_trip.is_zero() && round_trip < NEAR && session.inner.rate_limit == 0;
+    if wish == Delta::Auto && is_near { Delta::Never } else { wish }
+}
+
+/// A shorter round trip is that of a network that is faster than planning.
+const NEAR: Duration = Duration::from_millis(1);
 
 /// How what an interrupted run leaves here is kept, if it is. Only what the same server sent counts for it.
 pub(crate) fn keeping(session: &Session, resume: Resume) -> Option<Keeping> {

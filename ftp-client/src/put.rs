@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::local::{self, error_at};
 use crate::many::is_a_folder;
 use crate::observer::{TransferObserver, TransferSummary};
-use crate::options::{SendingRules, TransferOptions, job};
+use crate::options::{SendingRules, TransferOptions, delta_here, job};
 use crate::report::Reporter;
 use crate::requested_job::RequestedJob;
 use crate::resume_store::{ResumeRecord, about};
@@ -98,6 +98,7 @@ async fn run(
     reporter: &Arc<Reporter>,
 ) -> Result<TransferSummary, Error> {
     let PutRequest { source, path, into, totals, options } = request;
+    let options = TransferOptions { delta: delta_here(session, options.delta), ..options };
     let (path, into) = match record.place().map(|placed| RemotePath::from_wire(&placed)) {
         Some(Ok(placed)) => (placed, None),
         Some(Err(_)) | None => (path, into),
@@ -133,7 +134,8 @@ pub(crate) async fn send(
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
     let pacer = Pacer::new(inner.rate_limit);
     let job = SendJob::new(requested.id, machine, opening.source, reporter.clone(), pacer);
-    let job = job.changing(rules.changing).compressing(rules.compress).naming_receiver(AT_SERVER);
+    let job = job.changing(rules.changing).compressing(rules.compress).with_deltas(rules.delta);
+    let job = job.naming_receiver(AT_SERVER);
     let job = Arc::new(job.since((resume == Resume::Again).then(|| record.first_attempt_at())));
     let opened = async |opened: Opened| {
         let record = record.clone();

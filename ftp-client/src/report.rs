@@ -45,6 +45,7 @@ impl Reporter {
         let compressed = exchange.count_compressed_bytes();
         summary.bytes_compressed += compressed.contents;
         summary.bytes_saved += compressed.saved;
+        summary.bytes_copied += compressed.copied;
     }
 
     /// True if no item has come to an end.

@@ -2,11 +2,13 @@
 //! inputs kept in `fixtures/fuzz/TARGET/`. Each takes any bytes; it must not panic, and accepted input must be written again
 //! exactly as it was read.
 
+mod delta;
 mod files;
 mod journal;
 mod machine;
 mod wire_bytes;
 
+pub use delta::delta;
 pub use files::{client_files, config, filter_rules, plan};
 pub use journal::journal;
 pub use machine::receiver;
@@ -20,6 +22,7 @@ pub const TARGETS: &[Target] = &[
     ("client_files", client_files),
     ("config", config),
     ("control_frame", control_frame),
+    ("delta", delta),
     ("filter_rules", filter_rules),
     ("journal", journal),
     ("lane_frame", lane_frame),

@@ -38,6 +38,18 @@ impl Codecs {
         !state.free.is_empty() || state.unmade > 0
     }
 
+    /// Decompresses the payload of a recipe of a chunk of `content_len` bytes; the result has room for the chunk.
+    ///
+    /// # Errors
+    /// If it is anything but one frame, of at most the chunk's length.
+    pub(crate) fn decode_recipe(
+        &self,
+        payload: &[&[u8]],
+        content_len: usize,
+    ) -> Result<Vec<u8>, CompressedFault> {
+        self.decoders.with(|decoder| decoder.decode_up_to(payload, content_len))
+    }
+
     /// Decompresses a payload to `content_len` bytes.
     ///
     /// # Errors
@@ -65,7 +77,27 @@ impl Encoder {
         self.input.clear();
         pieces.for_each(|piece| self.input.extend_from_slice(piece));
         // One that does not fit saves too little.
-        let room = self.output.get_mut(..self.input.len() / SHARE_MAX.1 * SHARE_MAX.0)?;
+        let len_max = self.input.len() / SHARE_MAX.1 * SHARE_MAX.0;
+        self.compress(level, len_max)
+    }
+
+    /// Compresses the recipe of a chunk of `content_len` bytes, which lies in `pieces`; returns it if it is so much shorter than
+    /// the chunk that it pays.
+    pub(crate) fn encode_recipe<'a>(
+        &mut self,
+        level: i32,
+        pieces: impl Iterator<Item = &'a [u8]>,
+        content_len: usize,
+    ) -> Option<&[u8]> {
+        self.input.clear();
+        pieces.for_each(|piece| self.input.extend_from_slice(piece));
+        let len_max = content_len / SHARE_MAX.1 * SHARE_MAX.0;
+        if self.input.len() <= content_len { self.compress(level, len_max) } else { None }
+    }
+
+    /// Compresses the input to at most `len_max` bytes.
+    fn compress(&mut self, level: i32, len_max: usize) -> Option<&[u8]> {
+        let room = self.output.get_mut(..len_max)?;
         self.context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
         match self.context.compress2(room, &self.input) {
             Ok(len) => self.output.get(..len),
@@ -89,13 +121,32 @@ impl Decoder {
     }
 
     fn decode(&mut self, payload: &[&[u8]], content_len: usize) -> Result<Vec<u8>, CompressedFault> {
+        self.take(payload);
+        match header_len(&self.input)? {
+            len if len == content_len as u64 => self.decompress(content_len, content_len),
+            _ => Err(CompressedFault::ContentLength),
+        }
+    }
+
+    fn decode_up_to(&mut self, payload: &[&[u8]], len_max: usize) -> Result<Vec<u8>, CompressedFault> {
+        self.take(payload);
+        match usize::try_from(header_len(&self.input)?) {
+            Ok(len) if len <= len_max => self.decompress(len, len_max),
+            Ok(_) | Err(_) => Err(CompressedFault::ContentLength),
+        }
+    }
+
+    fn take(&mut self, payload: &[&[u8]]) {
         self.input.clear();
         payload.iter().for_each(|piece| self.input.extend_from_slice(piece));
-        check_header(&self.input, content_len)?;
+    }
+
+    /// Decompresses the input to `content_len` bytes, with room for `len_max`.
+    fn decompress(&mut self, content_len: usize, len_max: usize) -> Result<Vec<u8>, CompressedFault> {
         if find_frame_compressed_size(&self.input) != Ok(self.input.len()) {
             return Err(CompressedFault::Length);
         }
-        let mut content = Vec::with_capacity(content_len);
+        let mut content = Vec::with_capacity(len_max);
         match self.context.decompress(&mut content, &self.input) {
             Ok(len) if len == content_len => Ok(content),
             Ok(_) | Err(_) => Err(CompressedFault::Content),
@@ -103,8 +154,8 @@ impl Decoder {
     }
 }
 
-/// Checks the header of a zstd frame (RFC 8878, 3.1.1): it has its content's length, and so needs no window.
-fn check_header(frame: &[u8], content_len: usize) -> Result<(), CompressedFault> {
+/// Checks the header of a zstd frame (RFC 8878, 3.1.1): it has its content's length, which is returned, and so needs no window.
+fn header_len(frame: &[u8]) -> Result<u64, CompressedFault> {
     let rest = frame.strip_prefix(&MAGIC).ok_or(CompressedFault::NotZstd)?;
     let (descriptor, rest) = rest.split_first().ok_or(CompressedFault::Length)?;
     if descriptor & DICTIONARY_BITS != 0 {
@@ -121,11 +172,7 @@ fn check_header(frame: &[u8], content_len: usize) -> Result<(), CompressedFault>
     };
     let field = rest.get(..field_len).ok_or(CompressedFault::Length)?;
     let len = field.iter().rev().fold(0_u64, |len, byte| len << 8 | u64::from(*byte));
-    if len.checked_add(added) == Some(content_len as u64) {
-        Ok(())
-    } else {
-        Err(CompressedFault::ContentLength)
-    }
+    len.checked_add(added).ok_or(CompressedFault::ContentLength)
 }
 
 /// Workers that are made when they are needed, and are reused; at most one for each processor, and [`WORKERS_MAX`].

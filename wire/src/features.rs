@@ -10,13 +10,21 @@ pub struct Features(u64);
 impl Features {
     /// Blocks and packs may be compressed.
     pub const COMPRESSION: Self = Self(1 << 0);
+    /// Only what is new of large files that replace others is sent.
+    pub const DELTA: Self = Self(1 << 1);
     /// The features known to this version.
-    pub const KNOWN: Self = Self::COMPRESSION;
+    pub const KNOWN: Self = Self(Self::COMPRESSION.0 | Self::DELTA.0);
 
     /// The features whose bits are set in `bits`, known or not.
     #[must_use]
     pub fn of_bits(bits: u64) -> Self {
         Self(bits)
+    }
+
+    /// Returns the set's bits.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0
     }
 
     /// Returns the features in both sets.

@@ -25,6 +25,7 @@ pub use encoding::{Encoding, content_len, encode_pack_extra};
 pub use entry::{EntryHead, EntryKind, decode_loss, encode_loss};
 pub use head::{FrameHead, FrameKind, SealEnd};
 
+use crate::delta::recipe::RecipeFault;
 use crate::limits::PATH_LEN_MAX;
 use crate::path::PathError;
 use std::fmt;
@@ -52,6 +53,8 @@ const AGAIN: u8 = 1 << 2;
 const AS_IS: u8 = 1 << 3;
 /// Flag of blocks and packs: the payload is a zstd frame.
 const COMPRESSED: u8 = 1 << 4;
+/// Flag of blocks: the payload is a zstd frame of a recipe.
+const RECIPE: u8 = 1 << 5;
 
 /// Why bytes are not a frame. The sender is at fault, and the session ends: over another lane they would be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +91,15 @@ pub enum FrameError {
     /// A compressed payload that is no allowed encoding of a content of the announced length.
     #[error("a bad compressed payload of a lane frame: {0}")]
     Compressed(CompressedFault),
+    /// The block is a recipe, but the session lacks the feature.
+    #[error("a recipe, and deltas were not agreed on")]
+    DeltaNotAgreed,
+    /// The block is a recipe, and the receiver has signed no old file for it.
+    #[error("a recipe of a file without an old one")]
+    NoOldFile,
+    /// The payload is no recipe of the chunk.
+    #[error("{0}")]
+    Recipe(#[from] RecipeFault),
     /// A length that this kind of frame cannot have.
     #[error("a lane frame lies about its length")]
     Length,
@@ -139,6 +151,7 @@ impl fmt::Display for FlagNames {
                 AGAIN => f.write_str("again")?,
                 AS_IS => f.write_str("as it is")?,
                 COMPRESSED => f.write_str("compressed")?,
+                RECIPE => f.write_str("recipe")?,
                 _ => write!(f, "bit {bit}")?,
             }
             separator = ", ";

@@ -13,6 +13,7 @@ pub mod checksum;
 mod codec;
 pub mod command;
 pub mod control;
+pub mod delta;
 pub mod digest;
 pub mod escape;
 pub mod failure;

@@ -101,6 +101,29 @@ pub const OFFERED_AHEAD_MAX: usize = 4096;
 pub const HELD_DIGESTS_MAX: usize = 16_384;
 /// A file of at least this length is offered even if no earlier run is known: the round trip is short compared to sending it.
 pub const OFFERED_FILE_LEN_MIN: u64 = 256 * 1024 * 1024;
+/// A shorter file is sent without asking for an old one that it replaces: signatures would take as long.
+pub const DELTA_FILE_LEN_MIN: u64 = 1024 * 1024;
+/// Most old files of one job that its receiver keeps open to copy from.
+pub const OLD_FILES_MAX: usize = 8;
+/// Most requests for signatures that a receiver keeps for one job. A sender keeps to it in all jobs of a session together, since
+/// their answers take memory.
+pub const SIGNATURE_REQUESTS_MAX: usize = 8;
+/// Most coarse pieces of an old file that are signed: some 25 MiB at the sender, and 2 MiB at the receiver.
+pub const OLD_PIECES_MAX: usize = 1 << 18;
+/// Data of an old file that one answer signs coarsely: 15 ms of work.
+pub const COARSE_WINDOW_LEN: usize = 16 * 1024 * 1024;
+/// Most bytes of an old file that one answer signs finely.
+pub const FINE_RUNS_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// Most runs that one request wants signed finely.
+pub const FINE_RUNS_MAX: usize = 1024;
+/// Longest signatures of one answer: 7 bytes for each of the shortest fine pieces, with room.
+pub const SIGNATURES_LEN_MAX: usize = 128 * 1024;
+/// A shorter piece gets no signature: few bytes could be guessed from one.
+pub const PIECE_SIGNED_LEN_MIN: usize = 256;
+/// After so many recipes of a job whose chunk did not match its digest, its receiver copies from no old file.
+pub const RECIPE_MISMATCHES_MAX: usize = 8;
+/// Most steps of a recipe: a copy and a literal for each of the shortest pieces of a chunk.
+pub const RECIPE_STEPS_MAX: usize = 4608;
 /// Most bytes of the names and values of a file's extended attributes together: more than common filesystems store.
 pub const XATTRS_LEN_MAX: usize = 64 * 1024;
 /// Most bytes of memory that one session may use at a server, by default: all lanes of a session at full speed take less

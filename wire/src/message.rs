@@ -2,6 +2,7 @@
 //! one path. Structs never gain fields; enums gain variants only at their end.
 
 mod byte_string;
+mod delta;
 mod job;
 mod listing;
 mod mirror;
@@ -9,6 +10,7 @@ mod session;
 mod table;
 mod transfer;
 
+pub use delta::{Delta, FineCut, FineRun, SignatureAnswer, SignatureRequest, Signatures, WantedSignatures};
 pub use job::{Ack, ChunkRange, End, FrameRange, Held, HeldItem, ItemFailure, Offer, OfferedItem, Totals};
 pub use listing::{
     Continue, Details, Entry, EntryDetails, FileId, List, Listing, Owner, PathFailure, Stat, Xattr,
@@ -129,6 +131,10 @@ messages! {
         Held(Held) = 70;
         /// Server, with request id 0: the disk that the session's work needs does not respond.
         Stalled(Stalled) = 71;
+        /// The job's sender: it wants signatures of the old file that a large file replaces.
+        SignatureRequest(SignatureRequest) = 72;
+        /// The job's receiver: the answer to a `SignatureRequest`.
+        Signatures(Signatures) = 73;
     }
 }
 

@@ -204,6 +204,12 @@ impl Receiver {
         self.files.contains_key(&file) || self.over.contains_key(&file)
     }
 
+    /// True if this file is finished or given up, as far as that is remembered.
+    #[must_use]
+    pub fn has_ended(&self, file: FileNo) -> bool {
+        self.over.contains_key(&file)
+    }
+
     /// Returns the approximate memory of the machine in bytes, as far as it depends on the input.
     #[must_use]
     pub fn kept(&self) -> usize {

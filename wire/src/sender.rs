@@ -18,6 +18,7 @@
 
 mod acknowledgement;
 mod blocks;
+mod deltas;
 mod folders;
 mod items;
 mod large_file;
@@ -26,6 +27,7 @@ mod packs;
 mod plan;
 mod stall;
 
+pub use deltas::{DeltaFile, DeltaOffers};
 pub use items::{Item, ItemKind, item_kept_len, packed_len};
 pub use offers::Asking;
 pub use plan::{AckProgress, Content, LargeFile, Packed, Plan, SenderViolation, Settled};
@@ -53,6 +55,8 @@ pub struct Sender {
     small: VecDeque<Item>,
     small_len: usize,
     asking: Asking,
+    /// Which files are offered because they may replace others.
+    delta: DeltaOffers,
     /// Items to be offered.
     unoffered: VecDeque<Offered>,
     /// Items offered and not answered.
@@ -102,6 +106,7 @@ impl Sender {
             small: VecDeque::new(),
             small_len: 0,
             asking,
+            delta: DeltaOffers::default(),
             unoffered: VecDeque::new(),
             offered: VecDeque::new(),
             large: VecDeque::new(),
@@ -166,7 +171,8 @@ impl Sender {
     #[must_use]
     pub fn wants_stream(&self) -> bool {
         let hungry = |sending: &Sending| {
-            !sending.ended
+            sending.file.announcement.size.is_none()
+                && !sending.ended
                 && !sending.all_planned
                 && sending.available - sending.next_offset <= CHUNK_LEN as u64
         };

@@ -9,7 +9,9 @@ use crate::cli::places;
 use crate::cli::server::ServerTarget;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
-use ftp_client::mirror::recipe::{ChangingRecipe, CompressRecipe, OverwriteRecipe, Recipe, Text};
+use ftp_client::mirror::recipe::{
+    ChangingRecipe, CompressRecipe, DeltaRecipe, OverwriteRecipe, Recipe, Text,
+};
 use ftp_client::observer::{FileOutcome, FileReport};
 use ftp_client::remote::Way;
 use ftp_client::{Error, Session};
@@ -59,6 +61,8 @@ pub(crate) struct ResultHead {
     pub(crate) changing: ChangingRecipe,
     #[serde(default, skip_serializing_if = "CompressRecipe::is_default")]
     pub(crate) compress: CompressRecipe,
+    #[serde(default, skip_serializing_if = "DeltaRecipe::is_default")]
+    pub(crate) delta: DeltaRecipe,
     /// The entries that were chosen of folders; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chosen: Option<Box<Recipe>>,
@@ -132,6 +136,7 @@ pub(crate) struct Terms {
     pub(crate) power: bool,
     pub(crate) changing: ChangingRecipe,
     pub(crate) compress: CompressRecipe,
+    pub(crate) delta: DeltaRecipe,
     pub(crate) permissions: Permissions,
     pub(crate) chosen: Option<Box<Recipe>>,
 }
@@ -145,7 +150,7 @@ impl ResultHead {
         terms: Terms,
         jobs: Vec<Planned>,
     ) -> Self {
-        let Terms { overwrite, power, changing, compress, permissions, chosen } = terms;
+        let Terms { overwrite, power, changing, compress, delta, permissions, chosen } = terms;
         Self {
             result: VERSION,
             command: command.to_owned(),
@@ -161,6 +166,7 @@ impl ResultHead {
             chmod: permissions.chmod,
             changing,
             compress,
+            delta,
             chosen,
             jobs,
         }

@@ -10,7 +10,7 @@ use crate::expected_items::{self, AllowListSink, ExpectedItems};
 use crate::local;
 use crate::local_error_context::LocalErrorContext;
 use crate::observer::TransferSummary;
-use crate::options::{SendingRules, TransferOptions, keeping};
+use crate::options::{SendingRules, TransferOptions, delta_here, keeping};
 use crate::report::Reporter;
 use crate::requested_job::RequestedJob;
 use crate::session::Session;
@@ -23,7 +23,7 @@ use wire::control::Envelope;
 use wire::engine::{Exchange, ItemQueue, Pacer, QueueSource, ReceiveJob, Role, SendJob};
 use wire::ids::JobId;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{JobOptions, Overwrite, Put, Resume, Select, Wanted, WantedItem};
+use wire::message::{Delta, JobOptions, Overwrite, Put, Resume, Select, Wanted, WantedItem};
 use wire::metadata::Metadata;
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
@@ -166,7 +166,8 @@ async fn open_upload(
     let session = &trees.session;
     let control = session.inner.control.clone();
     let (path, checksum) = (trees.remote.clone(), options.checksum(session.checksum()));
-    let transfer = TransferOptions { overwrite: at_the_end(options), ..options.transfer.clone() };
+    let delta = delta_here(session, options.transfer.delta);
+    let transfer = TransferOptions { overwrite: at_the_end(options), delta, ..options.transfer.clone() };
     // Without `begun`: what is there has been compared already.
     let job = JobOptions { resume: trees.resume, ..JobOptions::of(checksum) };
     let put = Put { exclusive: true, ..transfer.put(path.clone(), job) };
@@ -184,6 +185,7 @@ async fn open_upload(
     let job = SendJob::new(requested.id, machine, source, tracker.clone(), pacer)
         .changing(options.transfer.changing)
         .compressing(options.transfer.compress)
+        .with_deltas(delta)
         .with_holes(options.transfer.sparse)
         .naming_receiver(crate::put::AT_SERVER);
     let (id, exchange) = (requested.id, control.exchange.clone());
@@ -261,20 +263,21 @@ async fn select(
     let tracker = Arc::new(ItemTracker::new(reporter.clone(), Some(expected.clone()), makes_room));
     let sink = Box::new(AllowListSink::new(sink, expected.clone()));
     reporter.begin();
-    let rate_limit = session.inner.rate_limit;
+    let (rate_limit, delta) = (session.inner.rate_limit, delta_here(&session, rules.delta));
     let select = Select {
         path: path.clone(),
         window: WINDOW_FRAMES_MAX,
         rate_limit,
         changing: rules.changing,
         compress: rules.compress,
-        options: JobOptions { resume, sparse, ..JobOptions::of(checksum) },
+        options: JobOptions { resume, sparse, delta, ..JobOptions::of(checksum) },
     };
     let mut requested = RequestedJob::open(&session, Role::Receiver, path, select).await?;
     let (id, exchange) = (requested.id, requested.control.exchange.clone());
     let (receiving, ending) = (exchange.clone(), tracker.clone());
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
-    let job = Arc::new(ReceiveJob::new(id, machine, sink, tracker.clone()));
+    let job = ReceiveJob::new(id, machine, sink, tracker.clone());
+    let job = Arc::new(job.with_deltas(delta != Delta::Never));
     let feed = ItemFeed::Down { wanted: Vec::new(), session, expected };
     let job = tokio::spawn(async move {
         let end = receiving.receive(job).await;

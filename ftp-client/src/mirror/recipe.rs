@@ -1,5 +1,9 @@
 //! How a mirror is made, as plain data: what a command line says, and what a plan keeps.
 
+mod delta_recipe;
+
+pub use delta_recipe::DeltaRecipe;
+
 use super::filter::{FileLimits, FileList, FilterRules, Separator};
 use super::folder_marks::FolderMarks;
 use super::{DeleteLimit, DeleteWhen, MirrorOptions};
@@ -81,6 +85,9 @@ pub struct Recipe {
     /// See [`TransferOptions::compress`].
     #[serde(skip_serializing_if = "CompressRecipe::is_default")]
     pub compress: CompressRecipe,
+    /// See [`TransferOptions::delta`].
+    #[serde(skip_serializing_if = "DeltaRecipe::is_default")]
+    pub delta: DeltaRecipe,
     /// See [`MirrorOptions::detect_moves`].
     pub detect_moves: bool,
     /// See [`MirrorOptions::backup`].
@@ -289,6 +296,7 @@ impl Recipe {
             sparse: self.sparse,
             durability: self.durability,
             compress: self.compress.into(),
+            delta: self.delta.into(),
         };
         Ok(MirrorOptions {
             transfer,

@@ -51,7 +51,7 @@ pub(super) async fn run(
     }
     let machine = Sender::new(get.options.checksum, get.window, Asking::of(get.options.resume, Asking::All));
     let job = SendJob::new(JobId(id), machine, opening.source, operation.clone(), Pacer::new(get.rate_limit));
-    let job = job.compressing(get.compress);
+    let job = job.compressing(get.compress).with_deltas(get.options.delta);
     let job = Arc::new(job.changing(get.changing).since(get.options.begun).with_holes(get.options.sparse));
     let running = context.exchange.send(job.clone());
     run_job(running, cancelled, |failure| job.fail(failure)).await

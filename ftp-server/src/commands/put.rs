@@ -16,7 +16,7 @@ use wire::engine::ReceiveJob;
 use wire::ids::JobId;
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Durability, Opened, Put, Resume};
+use wire::message::{Delta, Durability, Opened, Put, Resume};
 use wire::metadata::Kind;
 use wire::modes::Modes;
 use wire::receiver::Receiver;
@@ -103,6 +103,7 @@ pub(super) async fn run(
     let sink = TreeSink::new(base, options).until(cancelled.clone()).doubting(unproven);
     let sink = sink.found_by(move || storage.folder(&place));
     let job = ReceiveJob::new(JobId(id), machine, Box::new(sink), operation.clone());
+    let job = job.with_deltas(put.options.delta != Delta::Never);
     let job = Arc::new(if add_only { job.telling(blind_item) } else { job });
     let running = context.exchange.receive(job.clone());
     run_job(running, cancelled, |failure| job.fail(failure)).await

@@ -29,7 +29,7 @@ pub(super) async fn run(
     let asking = Asking::of(select.options.resume, Asking::Large(0)); // the client has compared already
     let machine = Sender::new(select.options.checksum, select.window, asking);
     let job = SendJob::new(JobId(id), machine, source, operation.clone(), Pacer::new(select.rate_limit));
-    let job = job.compressing(select.compress);
+    let job = job.compressing(select.compress).with_deltas(select.options.delta);
     let job = Arc::new(job.changing(select.changing).with_holes(select.options.sparse));
     let running = context.exchange.send(job.clone());
     run_job(running, cancelled, |failure| job.fail(failure)).await

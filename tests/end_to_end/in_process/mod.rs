@@ -2,6 +2,7 @@
 //! transfers, sessions and mirrors with the real server and client over a network in memory, on storage in memory or with faults.
 //! Exit codes, logs, and the ends of sessions are tested with the programs, in the other folders.
 
+mod deltas;
 mod frames_compressed;
 mod frames_refused;
 mod integrity;
@@ -15,5 +16,6 @@ mod mirrored;
 mod mirrors;
 mod mirrors_full;
 mod receiving_end;
+mod recipes;
 mod sessions;
 mod synced;

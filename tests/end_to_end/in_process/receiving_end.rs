@@ -61,7 +61,8 @@ impl ReceivingEnd {
         let options = TreeSinkOptions { sparse: false, ..OPTIONS };
         let sink = Box::new(TreeSink::new(Base::Folder(FolderCache::new(folder)), options));
         let machine = Receiver::new(Checksum::Sha256, WINDOW_FRAMES_MAX);
-        let job = Arc::new(ReceiveJob::new(JobId(JOB), machine, sink, Arc::new(NoopObserver)));
+        let job = ReceiveJob::new(JobId(JOB), machine, sink, Arc::new(NoopObserver));
+        let job = Arc::new(job.with_deltas(true));
         let (exchange, over) = (self.exchange.clone(), self.over.clone());
         let (opened, is_open) = oneshot::channel();
         let running = tokio::spawn(async move {

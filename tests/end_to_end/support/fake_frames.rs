@@ -51,6 +51,23 @@ impl Frames {
         [&head.encode()[..], &extra, payload].concat()
     }
 
+    /// Makes a block with a recipe of one with its chunk.
+    pub(crate) fn recipe(plain: &[u8], payload: &[u8]) -> Vec<u8> {
+        let mut head = FrameHead::decode(plain.first_chunk().unwrap()).unwrap();
+        let extra = plain[HEAD_LEN..][..usize::from(head.extra_len)].to_vec();
+        head.kind = head.kind.encoded(Encoding::Recipe);
+        head.payload_len = u32::try_from(payload.len()).unwrap();
+        [&head.encode()[..], &extra, payload].concat()
+    }
+
+    /// A zstd frame of a short content as it is.
+    pub(crate) fn zstd_of(content: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(content.len()).unwrap();
+        let block = len << 3 | 1;
+        let head = [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0][..], &len.to_le_bytes(), &block.to_le_bytes()[..3]];
+        [&head.concat(), content].concat()
+    }
+
     /// A zstd frame of `content` in blocks that repeat its first byte, and are right only if it has no other.
     pub(crate) fn zstd_of_repeated(content: &[u8]) -> Vec<u8> {
         let mut frame = [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0][..], &(content.len() as u32).to_le_bytes()].concat();

@@ -3,6 +3,7 @@
 mod changing;
 mod chosen;
 mod compression;
+mod delta;
 mod durability;
 mod holes;
 mod lanes;

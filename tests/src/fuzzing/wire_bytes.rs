@@ -44,6 +44,7 @@ pub fn lane_frame(bytes: &[u8]) {
             announcement(extra);
             let _ = decode_loss(payload);
         }
+        FrameKind::Pack { encoding: Encoding::Recipe, .. } => unreachable!("a pack has none"),
         FrameKind::Pack { encoding: Encoding::Plain, entries } => pack(payload, entries),
         FrameKind::Pack { encoding: Encoding::Zstd, .. } => {
             if let Ok(len) = content_len(&head, extra) {
@@ -58,7 +59,7 @@ fn block_extra(head: &FrameHead, bytes: &[u8]) {
     let Ok(extra) = BlockExtra::decode(head, bytes) else { return };
     match head.kind.encoding() {
         Encoding::Plain => assert_eq!(extra.content_len, head.payload_len, "nothing is encoded"),
-        Encoding::Zstd => {
+        Encoding::Zstd | Encoding::Recipe => {
             assert!(extra.content_len > head.payload_len && extra.content_len as usize <= CHUNK_LEN)
         }
     }

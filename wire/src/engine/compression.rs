@@ -11,6 +11,7 @@ pub(crate) use decision::SentFrame;
 
 use super::lock;
 use crate::compression::Codecs;
+use crate::delta::recipe::Step;
 use crate::features::Features;
 use crate::frame::{CompressedFault, Encoding, FrameError, FrameHead, FrameKind, content_len};
 use crate::limits::CHUNK_LEN;
@@ -18,16 +19,18 @@ use crate::message::Compress;
 use crate::transport::FrameBuffer;
 use decision::Decision;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Compression of the frames of one session, in both directions.
 #[derive(Default)]
 pub(crate) struct FrameCompression {
-    is_agreed: AtomicBool,
+    /// Bits of the features that hold for the session.
+    features: AtomicU64,
     decision: Mutex<Decision>,
     contents: Counter,
     saved: Counter,
+    copied: Counter,
 }
 
 /// The effect of compression on the bytes of a session.
@@ -37,6 +40,24 @@ pub struct CompressedBytes {
     pub contents: u64,
     /// By how many bytes their payloads were shorter.
     pub saved: u64,
+    /// Bytes of contents that were copied from old files instead.
+    pub copied: u64,
+}
+
+/// A recipe without its literal bytes, which are in the chunk.
+pub(crate) struct EncodedSteps<'a> {
+    pub(crate) head: &'a [u8],
+    pub(crate) steps: &'a [Step],
+    pub(crate) content_len: usize,
+}
+
+/// Returns how many bytes the steps copy.
+pub(crate) fn copied_len(steps: &[Step]) -> usize {
+    let copied = steps.iter().map(|step| match *step {
+        Step::Copy { len, .. } => len,
+        Step::Literal { .. } => 0,
+    });
+    copied.sum()
 }
 
 /// A number that only grows, and what was counted of it.
@@ -58,24 +79,41 @@ impl Counter {
     }
 }
 
+/// The level of zstd for what is new of a file that replaces another.
+pub(crate) const LEVEL_OF_NEW_PARTS: i32 = 3;
+
 impl FrameCompression {
     pub(super) fn agree(&self, features: Features) {
-        self.is_agreed.store(Features::COMPRESSION.are_all_in(features), Ordering::Relaxed);
+        self.features.store(features.bits(), Ordering::Relaxed);
+    }
+
+    /// Returns the features that hold for the session.
+    pub(super) fn features(&self) -> Features {
+        Features::of_bits(self.features.load(Ordering::Relaxed))
+    }
+
+    fn is_agreed(&self) -> bool {
+        Features::COMPRESSION.are_all_in(self.features())
     }
 
     /// Returns the memory that a lane needs for the content of a frame beside the frame.
     pub(super) fn content_memory_len(&self) -> usize {
-        if self.is_agreed.load(Ordering::Relaxed) { CHUNK_LEN } else { 0 }
+        if self.features() == Features::default() { 0 } else { CHUNK_LEN }
     }
 
     /// Returns the level at which the next frame should be compressed, if it should.
     pub(super) fn level(&self, wish: Compress, round_trip: Duration) -> Option<i32> {
         match wish {
-            _ if !self.is_agreed.load(Ordering::Relaxed) => None,
+            _ if !self.is_agreed() => None,
             Compress::Never => None,
             Compress::Level(level) => Some(level.into()),
             Compress::Auto => lock(&self.decision).level(round_trip),
         }
+    }
+
+    /// Returns the level for a part of a file whose other parts are copied from an old one, if it `is_new`.
+    pub(super) fn level_of_new_parts(&self, is_new: bool) -> Option<i32> {
+        (is_new && self.is_agreed()).then_some(LEVEL_OF_NEW_PARTS)
     }
 
     /// Compresses the content in `buffer` in its place; returns its new length if it is short enough.
@@ -97,6 +135,11 @@ impl FrameCompression {
         Some(payload_len)
     }
 
+    /// Returns the rate of the network in bytes per second, if lanes waited for it lately.
+    pub(super) fn network_rate(&self) -> Option<f64> {
+        lock(&self.decision).network_rate()
+    }
+
     /// Records a frame that a lane has sent.
     pub(super) fn on_sent(&self, frame: SentFrame) {
         if frame.content_len > 0 {
@@ -106,7 +149,42 @@ impl FrameCompression {
 
     /// Checks that a frame may have its encoding.
     pub(super) fn check(&self, head: &FrameHead) -> Result<(), FrameError> {
-        if self.is_agreed.load(Ordering::Relaxed) { Ok(()) } else { head.kind.check_plain() }
+        head.kind.check_agreed(self.features())
+    }
+
+    /// Compresses the recipe of the chunk in `buffer` in its place: `head` with its steps, and the literal bytes of the chunk.
+    /// Returns its length if it is short enough.
+    pub(super) fn encode_recipe(
+        &self,
+        codecs: &Codecs,
+        level: i32,
+        buffer: &mut FrameBuffer,
+        recipe: &EncodedSteps<'_>,
+    ) -> Option<usize> {
+        let EncodedSteps { head, steps, content_len } = *recipe;
+        let len = codecs.with_encoder(|encoder| {
+            let mut at = 0;
+            let literals = steps.iter().map(|step| {
+                let begin = at;
+                at += step.len();
+                match *step {
+                    Step::Literal { len } => (begin, len),
+                    Step::Copy { .. } => (begin, 0),
+                }
+            });
+            let literals = literals.flat_map(|(begin, len)| buffer.payload(begin, len));
+            let pieces = std::iter::once(head).chain(literals);
+            let payload = encoder.encode_recipe(level, pieces, content_len)?;
+            buffer.put(0, payload);
+            Some(payload.len())
+        })?;
+        self.copied.add(copied_len(steps));
+        Some(len)
+    }
+
+    /// Counts what a recipe that arrived has copied.
+    pub(super) fn add_copied(&self, bytes: usize) {
+        self.copied.add(bytes);
     }
 
     /// Decompresses a frame: returns its plain head, and its content. A block that cannot be decompressed gets a content that
@@ -139,6 +217,10 @@ impl FrameCompression {
 
     /// Returns the bytes that were not counted yet.
     pub(super) fn count(&self) -> CompressedBytes {
-        CompressedBytes { contents: self.contents.count(), saved: self.saved.count() }
+        CompressedBytes {
+            contents: self.contents.count(),
+            saved: self.saved.count(),
+            copied: self.copied.count(),
+        }
     }
 }

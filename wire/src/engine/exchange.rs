@@ -6,13 +6,15 @@ use super::compression::{CompressedBytes, FrameCompression};
 use super::lane_timers::{LaneTime, LaneTimers};
 use super::memory::SessionMemory;
 use super::receive::ReceiveFault;
+use super::send::REQUESTS_OF_A_FILE_MAX;
 use super::{ItemQueue, ReceiveJob, SendJob, lock};
 use crate::budget::{Budget, Charge};
 use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
 use crate::features::Features;
-use crate::frame::{Encoding, FrameHead};
+use crate::frame::{Encoding, FrameError, FrameHead, content_len};
 use crate::ids::{JobId, LaneNo};
+use crate::limits::SIGNATURE_REQUESTS_MAX;
 use crate::message::Message;
 use crate::net::control::Outbox;
 use crate::transport::BufferPool;
@@ -20,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// The result of a job.
 pub type JobEnd = Result<(), Failure>;
@@ -46,6 +48,10 @@ pub struct Exchange {
     frames_through: AtomicU64,
     /// The shortest round trip measured, in microseconds; 0 for none.
     round_trip_us: AtomicU64,
+    /// Turns of jobs that plan what of a file the receiver has.
+    pub(crate) planners: Semaphore,
+    /// Held while an old file is signed: the memory for that is taken once in a session.
+    pub(crate) signing: tokio::sync::Mutex<()>,
 }
 
 /// The end of a job at this side.
@@ -105,6 +111,8 @@ impl Exchange {
             lane_timers: LaneTimers::default(),
             frames_through: AtomicU64::new(0),
             round_trip_us: AtomicU64::new(0),
+            planners: Semaphore::new(PLANNERS),
+            signing: tokio::sync::Mutex::default(),
         })
     }
 
@@ -131,6 +139,7 @@ impl Exchange {
     /// Adds a sending job; the returned future runs it to its end.
     pub fn send(&self, job: Arc<SendJob>) -> impl Future<Output = JobEnd> {
         job.keep_within(&self.memory);
+        job.begin_deltas(self);
         {
             let mut jobs = lock(&self.jobs);
             let opening = jobs.opening.remove(&job.id);
@@ -144,7 +153,10 @@ impl Exchange {
         self.work.notify_waiters();
         let registered = Registered { exchange: self, id: job.id };
         async move {
-            let end = job.drive(&self.outbox, &self.work).await;
+            let end = tokio::select! {
+                end = job.drive(&self.outbox, &self.work) => end,
+                end = job.plan_deltas(self) => end,
+            };
             drop(registered);
             job.close(&self.disk).await;
             end
@@ -173,7 +185,8 @@ impl Exchange {
         async move {
             let end = tokio::select! {
                 end = job.drive(&self.outbox, &self.disk) => end,
-                end = job.answer_offers(&self.outbox, &self.disk) => end,
+                end = job.answer_offers(self) => end,
+                end = job.answer_requests(self) => end,
             };
             drop(registered);
             job.close(&self.disk).await;
@@ -312,6 +325,12 @@ impl Exchange {
                 self.frames_through.fetch_add(1, Ordering::Relaxed);
                 match head.kind.encoding() {
                     Encoding::Plain => job.take(head, extra, payload)?,
+                    Encoding::Recipe => {
+                        let len = content_len(head, extra)? as usize;
+                        let recipe = self.buffers.codecs().decode_recipe(payload, len);
+                        let copied = job.take_recipe(head, extra, recipe.map_err(FrameError::Compressed)?)?;
+                        self.compression.add_copied(copied);
+                    }
                     Encoding::Zstd => {
                         let codecs = self.buffers.codecs();
                         let (head, content) = self.compression.decode(codecs, head, extra, payload)?;
@@ -344,6 +363,10 @@ impl Exchange {
         (jobs.senders.iter().find(|job| job.id == id).cloned(), jobs.receivers.get(&id).cloned())
     }
 }
+
+/// Files of a session whose deltas are planned at the same time. Each has at most [`REQUESTS_OF_A_FILE_MAX`] requests for
+/// signatures under way.
+const PLANNERS: usize = SIGNATURE_REQUESTS_MAX / REQUESTS_OF_A_FILE_MAX;
 
 /// Unregisters a job in whatever way its run ends.
 struct Registered<'a> {

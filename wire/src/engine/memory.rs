@@ -109,6 +109,14 @@ impl JobMemory {
         }
     }
 
+    /// Charges `len` bytes for something that the job keeps beside its items, if there is room.
+    pub(super) fn charge(&self, len: usize) -> Option<Charge> {
+        match self.session.get() {
+            None => Some(Charge::none()),
+            Some(session) => session.budget.try_take(len),
+        }
+    }
+
     /// Takes the session's overdraft for a job that continues without room, if it is free. The job keeps it until
     /// [`count`](Self::count) finds it settled.
     pub(super) fn take_overdraft(&self) -> Option<MemoryGrant> {

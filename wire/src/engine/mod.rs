@@ -20,6 +20,7 @@ mod commits;
 mod compression;
 mod cursor;
 mod exchange;
+mod file_content;
 mod held_answers;
 mod lane_timers;
 mod lanes;

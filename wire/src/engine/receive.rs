@@ -13,6 +13,7 @@ mod commits;
 mod large_file;
 mod needs;
 mod offers;
+mod old_files;
 mod pack;
 
 use super::active::ActiveCount;
@@ -33,6 +34,7 @@ use crate::path::RemotePath;
 use crate::receiver::{Begin, Receiver, ReceiverViolation, failure_kept_len};
 use crate::store::{Sink, Staged};
 use needs::FRAME_KEPT_MAX;
+use old_files::OldFiles;
 use pack::EntrySet;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -68,10 +70,28 @@ pub struct ReceiveJob {
     /// The disk on which its files are closed and discarded.
     disk: OnceLock<Arc<Disk>>,
     memory: JobMemory,
+    /// Old files that large files are to replace, and requests for their signatures.
+    old_files: OldFiles,
 }
 
 /// The staged file of a large file, made by the first of its blocks.
 type Slot = Arc<OnceLock<Result<Box<dyn Staged>, Failure>>>;
+
+/// The content of a frame, or what it is made of.
+enum FrameContent<'a> {
+    Pieces(&'a [&'a [u8]]),
+    /// A recipe, decompressed.
+    Recipe(Vec<u8>),
+}
+
+impl<'a> FrameContent<'a> {
+    fn pieces(&self) -> &'a [&'a [u8]] {
+        match self {
+            Self::Pieces(pieces) => pieces,
+            Self::Recipe(_) => &[],
+        }
+    }
+}
 
 /// The sender is at fault; the session ends.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +125,7 @@ impl ReceiveJob {
             telling: |failure| failure,
             disk: OnceLock::new(),
             memory: JobMemory::default(),
+            old_files: OldFiles::default(),
         }
     }
 
@@ -131,9 +152,10 @@ impl ReceiveJob {
         let staged = std::mem::take(&mut *lock(&self.staged));
         let found = std::mem::take(&mut *lock(&self.found));
         let steps = self.commits.take_all();
-        let is_nothing = staged.is_empty() && found.is_empty() && steps.is_empty();
+        let old_files = self.old_files.take_all();
+        let is_nothing = staged.is_empty() && found.is_empty() && steps.is_empty() && old_files.is_empty();
         if let Some(disk) = self.disk.get().filter(|_| !is_nothing) {
-            disk.dispose((staged, found, steps));
+            disk.dispose((staged, found, steps, old_files));
         }
     }
 
@@ -258,6 +280,7 @@ impl ReceiveJob {
     pub(crate) fn told(&self, message: Message, charge: Charge) -> Result<(), ReceiverViolation> {
         match message {
             Message::Offer(offer) => self.offered(offer, charge),
+            Message::SignatureRequest(request) => self.signatures_requested(request, charge),
             Message::End(end) => self.ended(end),
             Message::Totals(totals) => {
                 self.observer.totals(totals);
@@ -273,19 +296,40 @@ impl ReceiveJob {
         result
     }
 
-    /// Takes a frame: verifies it, and carries it out.
+    /// Takes a frame whose payload is its content: verifies it, and carries it out.
     pub(crate) fn take(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
+        self.take_frame(head, extra, FrameContent::Pieces(payload)).map(drop)
+    }
+
+    /// Takes a block whose payload was this recipe. Returns how many bytes were copied for it.
+    pub(crate) fn take_recipe(
+        &self,
+        head: &FrameHead,
+        extra: &[u8],
+        recipe: Vec<u8>,
+    ) -> Result<usize, ReceiveFault> {
+        self.take_frame(head, extra, FrameContent::Recipe(recipe))
+    }
+
+    fn take_frame(
+        &self,
+        head: &FrameHead,
+        extra: &[u8],
+        content: FrameContent<'_>,
+    ) -> Result<usize, ReceiveFault> {
         if self.failed.get().is_some() {
-            return Ok(());
+            return Ok(0);
         }
         let _active = self.active.enter(&self.changed);
         let begin = lock(&self.machine).begin(head)?;
         if begin == Begin::Drop {
-            return Ok(());
+            return Ok(0);
         }
-        let Some(_room) = self.admit(head, extra, payload)? else { return Ok(()) };
+        let payload = content.pieces();
+        let Some(_room) = self.admit(head, extra, payload)? else { return Ok(0) };
+        let mut copied = 0;
         match head.kind {
-            FrameKind::Block { file, .. } => self.block(file, head, extra, payload)?,
+            FrameKind::Block { file, .. } => copied = self.block(file, head, extra, content)?,
             FrameKind::Hole { file, .. } => self.hole(file, head, extra)?,
             FrameKind::Pack { entries, .. } => self.pack(head.frame, entries, payload)?,
             FrameKind::Seal { file, .. } => self.seal(file, head, extra, payload)?,
@@ -296,7 +340,7 @@ impl ReceiveJob {
             self.set_folders();
         }
         self.count_kept();
-        Ok(())
+        Ok(copied)
     }
 
     fn is_urgent(&self) -> bool {

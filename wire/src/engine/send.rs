@@ -2,10 +2,13 @@
 
 mod acknowledgement;
 mod compressing;
+mod deltas;
 mod large_file;
 mod offers;
 mod pack;
 mod pull;
+
+pub(crate) use deltas::REQUESTS_OF_A_FILE_MAX;
 
 use super::active::ActiveCount;
 use super::compression::Backoff;
@@ -24,6 +27,7 @@ use crate::metadata::Timestamp;
 use crate::net::control::Outbox;
 use crate::sender::{Content, Plan, Sender};
 use crate::transport::FrameBuffer;
+use deltas::Deltas;
 use large_file::ChunkRef;
 use pull::Turns;
 use std::collections::HashMap;
@@ -60,13 +64,14 @@ pub struct SendJob {
     compress: Compress,
     /// Which of its packs are worth compressing.
     backoff: Mutex<Backoff>,
+    deltas: Deltas,
 }
 
 /// A frame for a lane to encode. Its payload is in the buffer.
 pub(crate) struct FrameToEncode {
     pub(crate) head: FrameHead,
     pub(crate) extra: Vec<u8>,
-    /// Length of the content of a block or pack, before it was compressed; otherwise 0.
+    /// Length of the content of a block or pack, before it was compressed; otherwise, and of a recipe, 0.
     pub(crate) content_len: usize,
 }
 
@@ -107,6 +112,7 @@ impl SendJob {
             memory: JobMemory::default(),
             compress: Compress::default(),
             backoff: Mutex::default(),
+            deltas: Deltas::default(),
         }
     }
 
@@ -258,16 +264,16 @@ impl SendJob {
         self.count_kept();
         self.offer(&exchange.outbox);
         let plan = lock(&self.machine).next(lane);
+        self.wake_planners();
         let Some(Plan { frame, content }) = plan else {
             self.changed.notify_one();
             return None;
         };
         let built = self.content(frame, &content, buffer);
-        let content_len = match built.kind {
-            FrameKind::Block { .. } | FrameKind::Pack { .. } => built.payload_len,
-            FrameKind::Hole { .. } | FrameKind::Seal { .. } => 0,
+        let (content_len, built) = match self.as_recipe(&built, buffer, exchange) {
+            Some(recipe) => (0, recipe), // it says nothing of how well frames compress
+            None => (content_len(&built), self.compressed(built, buffer, exchange)),
         };
-        let built = self.compressed(built, buffer, exchange);
         let head = FrameHead {
             job: self.id,
             frame,
@@ -318,6 +324,14 @@ impl SendJob {
             },
             Content::Again { file } => self.begun_again(file),
         }
+    }
+}
+
+/// Returns the length of the content of a block or pack that is not encoded; otherwise 0.
+fn content_len(built: &Built) -> usize {
+    match built.kind {
+        FrameKind::Block { .. } | FrameKind::Pack { .. } => built.payload_len,
+        FrameKind::Hole { .. } | FrameKind::Seal { .. } => 0,
     }
 }
 

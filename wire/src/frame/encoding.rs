@@ -1,7 +1,8 @@
 //! How a payload encodes its content: the chunk of a block, or the entries of a pack.
 
 use super::fields::{plain, u32_at};
-use super::{COMPRESSED, CompressedFault, ENTRY_HEAD_LEN, FrameError, FrameHead, FrameKind};
+use super::{COMPRESSED, CompressedFault, ENTRY_HEAD_LEN, FrameError, FrameHead, FrameKind, RECIPE};
+use crate::features::Features;
 use crate::limits::{CHUNK_LEN, PACK_LEN_MAX};
 
 /// The encoding of a payload.
@@ -12,17 +13,25 @@ pub enum Encoding {
     Plain,
     /// The payload is the content as one zstd frame, and shorter than it.
     Zstd,
+    /// The payload is a [recipe](crate::delta::recipe) of a chunk as one zstd frame, and shorter than the chunk.
+    Recipe,
 }
 
 impl Encoding {
-    pub(super) fn of_flags(flags: u8) -> Self {
-        if flags & COMPRESSED == 0 { Self::Plain } else { Self::Zstd }
+    pub(super) fn of_flags(flags: u8) -> Result<Self, FrameError> {
+        match flags & (COMPRESSED | RECIPE) {
+            0 => Ok(Self::Plain),
+            COMPRESSED => Ok(Self::Zstd),
+            RECIPE => Ok(Self::Recipe),
+            several => Err(FrameError::UnknownFlags { of: "block with one encoding", flags: several }),
+        }
     }
 
     pub(super) fn flag(self) -> u8 {
         match self {
             Self::Plain => 0,
             Self::Zstd => COMPRESSED,
+            Self::Recipe => RECIPE,
         }
     }
 
@@ -35,8 +44,8 @@ impl Encoding {
     ) -> Result<u32, FrameError> {
         match self {
             Self::Plain => plain(content_len, payload_len, of),
-            Self::Zstd if payload_len < content_len => Ok(content_len),
-            Self::Zstd => Err(FrameError::Compressed(CompressedFault::Length)),
+            Self::Zstd | Self::Recipe if payload_len < content_len => Ok(content_len),
+            Self::Zstd | Self::Recipe => Err(FrameError::Compressed(CompressedFault::Length)),
         }
     }
 }
@@ -55,19 +64,23 @@ impl FrameKind {
     #[must_use]
     pub fn encoded(mut self, by: Encoding) -> Self {
         match &mut self {
+            Self::Pack { .. } if by == Encoding::Recipe => {}
             Self::Block { encoding, .. } | Self::Pack { encoding, .. } => *encoding = by,
             Self::Hole { .. } | Self::Seal { .. } => {}
         }
         self
     }
 
-    /// Checks that a session without the feature of compression may have it.
+    /// Checks that a session with these features may have it.
     ///
     /// # Errors
-    /// If it is compressed.
-    pub fn check_plain(self) -> Result<(), FrameError> {
+    /// If its encoding was not agreed on.
+    pub fn check_agreed(self, features: Features) -> Result<(), FrameError> {
         match (self.encoding(), self) {
             (Encoding::Plain, _) => Ok(()),
+            (Encoding::Zstd, _) if Features::COMPRESSION.are_all_in(features) => Ok(()),
+            (Encoding::Recipe, _) if Features::DELTA.are_all_in(features) => Ok(()),
+            (Encoding::Recipe, _) => Err(FrameError::DeltaNotAgreed),
             (Encoding::Zstd, Self::Block { .. }) => Err(FrameError::NotAgreed { of: "block" }),
             (Encoding::Zstd, Self::Pack { .. } | Self::Hole { .. } | Self::Seal { .. }) => {
                 Err(FrameError::NotAgreed { of: "pack" })
@@ -98,7 +111,7 @@ pub fn content_len(head: &FrameHead, extra: &[u8]) -> Result<u32, FrameError> {
             let bounds = entries as usize * ENTRY_HEAD_LEN..=PACK_LEN_MAX;
             if bounds.contains(&(len as usize)) { Ok(len) } else { Err(FrameError::Length) }
         }
-        FrameKind::Pack { encoding: Encoding::Plain, .. }
+        FrameKind::Pack { encoding: Encoding::Plain | Encoding::Recipe, .. }
         | FrameKind::Hole { .. }
         | FrameKind::Seal { .. } => Ok(head.payload_len),
     }

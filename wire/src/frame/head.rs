@@ -4,7 +4,7 @@ use super::entry::LOST_LEN_MAX;
 use super::fields::{only, u32_at, u64_at};
 use super::{
     AGAIN, ANNOUNCEMENT_LEN, AS_IS, BLOCK_EXTRA_LEN, COMPRESSED, ENTRY_HEAD_LEN, EXTRA_LEN_MAX, Encoding,
-    FrameError, GIVEN_UP, HEAD_LEN, LAST, PACK_EXTRA_LEN,
+    FrameError, GIVEN_UP, HEAD_LEN, LAST, PACK_EXTRA_LEN, RECIPE,
 };
 use crate::checksum::Digest;
 use crate::ids::{FileNo, FrameNo, JobId};
@@ -146,8 +146,8 @@ impl FrameHead {
         digest.0.copy_from_slice(&bytes[32..64]);
         let kind = match bytes[0] {
             BLOCK => {
-                let flags = only(bytes[1], LAST | COMPRESSED, "block")?;
-                let (last, encoding) = (flags & LAST != 0, Encoding::of_flags(flags));
+                let flags = only(bytes[1], LAST | COMPRESSED | RECIPE, "block")?;
+                let (last, encoding) = (flags & LAST != 0, Encoding::of_flags(flags)?);
                 FrameKind::Block { file: FileNo(number), offset, last, digest, encoding }
             }
             HOLE if digest.0[8..] != [0; 24] => return Err(FrameError::Length),
@@ -157,7 +157,7 @@ impl FrameHead {
             }
             PACK if offset != 0 || digest != Digest::default() => return Err(FrameError::Length),
             PACK => {
-                let encoding = Encoding::of_flags(only(bytes[1], COMPRESSED, "pack")?);
+                let encoding = Encoding::of_flags(only(bytes[1], COMPRESSED, "pack")?)?;
                 FrameKind::Pack { entries: number, encoding }
             }
             SEAL => {
@@ -193,7 +193,7 @@ impl FrameHead {
             FrameKind::Pack { entries, encoding } => {
                 let entries = entries as usize;
                 let (extra_len, payload_len_min) = match encoding {
-                    Encoding::Plain => (0, entries * ENTRY_HEAD_LEN),
+                    Encoding::Plain | Encoding::Recipe => (0, entries * ENTRY_HEAD_LEN),
                     Encoding::Zstd => (PACK_EXTRA_LEN, 1),
                 };
                 extra == extra_len

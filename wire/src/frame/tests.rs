@@ -3,6 +3,7 @@
 use super::entry::LOST_LEN_MAX;
 use super::*;
 use crate::checksum::Digest;
+use crate::features::Features;
 use crate::ids::{FileNo, FrameNo, JobId};
 use crate::limits::{CHUNK_LEN, PACK_LEN_MAX};
 use crate::metadata::{SourceId, Timestamp};
@@ -215,7 +216,10 @@ fn blocks_and_packs_may_be_compressed_and_nothing_else() {
         assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
         assert_eq!(decoded(head, content_len).is_ok(), fits, "{content_len} as {payload_len}");
     }
-    assert_eq!(compressed(5).kind.check_plain(), Err(FrameError::NotAgreed { of: "block" }));
+    assert_eq!(
+        compressed(5).kind.check_agreed(Features::default()),
+        Err(FrameError::NotAgreed { of: "block" })
+    );
 
     let pack = |entries, extra_len, payload_len| {
         let kind = FrameKind::Pack { entries, encoding };
@@ -234,7 +238,10 @@ fn blocks_and_packs_may_be_compressed_and_nothing_else() {
         let len = super::content_len(&head, &encode_pack_extra(content_len));
         assert_eq!(len.ok(), fits.then_some(content_len), "{head:?}");
     }
-    assert_eq!(pack(1, 4, 1).kind.check_plain(), Err(FrameError::NotAgreed { of: "pack" }));
+    assert_eq!(
+        pack(1, 4, 1).kind.check_agreed(Features::default()),
+        Err(FrameError::NotAgreed { of: "pack" })
+    );
     for head in
         [pack(1, 0, 61), pack(1, 3, 61), pack(1, 5, 61), pack(1, 4, 0), pack(1, 4, 524_289), pack(0, 4, 9)]
     {
@@ -245,7 +252,7 @@ fn blocks_and_packs_may_be_compressed_and_nothing_else() {
     let seal = FrameKind::Seal { file, size: 0, root: digest, end: SealEnd::Whole };
     for kind in [hole, seal] {
         let mut bytes = FrameHead { kind, ..block(0, 0, true) }.encode();
-        assert!(FrameHead::decode(&bytes).is_ok() && kind.check_plain().is_ok());
+        assert!(FrameHead::decode(&bytes).is_ok() && kind.check_agreed(Features::default()).is_ok());
         bytes[1] |= 16;
         let error = FrameHead::decode(&bytes).unwrap_err();
         assert!(error.to_string().ends_with(": compressed"), "{error}");

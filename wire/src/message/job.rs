@@ -122,6 +122,11 @@ pub enum HeldItem {
         /// The next answer is about the same item.
         more: bool,
     },
+    /// An old file that a large file will replace. The next answer is about the same item.
+    Old {
+        /// Its length.
+        len: u64,
+    },
 }
 
 /// Consecutive chunks of a file.

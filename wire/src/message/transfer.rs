@@ -1,5 +1,6 @@
 //! Requests that open jobs, and their options.
 
+use super::Delta;
 use crate::bounded::sequence;
 use crate::checksum::Checksum;
 use crate::failure::{Failure, FailureCode};
@@ -62,16 +63,19 @@ pub struct JobOptions {
     pub begun: Option<Timestamp>,
     /// The receiver makes holes where a file has them, so they need not be sent.
     pub sparse: bool,
+    /// The rule for large files that replace others, if the session has that feature.
+    pub delta: Delta,
     /// Options of later versions. One that the server does not know fails the request with `Unsupported`.
     #[serde(deserialize_with = "sequence::<JOB_EXTENSIONS_MAX, _, _>")]
     pub extensions: Vec<Extension>,
 }
 
 impl JobOptions {
-    /// Only a checksum: no resuming, and holes are sent.
+    /// Only a checksum: no resuming, holes are sent, and large files are sent whole.
     #[must_use]
     pub fn of(checksum: Checksum) -> Self {
-        Self { checksum, resume: Resume::Never, begun: None, sparse: false, extensions: Vec::new() }
+        let (resume, delta) = (Resume::Never, Delta::Never);
+        Self { checksum, resume, begun: None, sparse: false, delta, extensions: Vec::new() }
     }
 
     /// Checks for options of later versions; this version knows no extension.

@@ -38,6 +38,9 @@ pub enum ReceiverViolation {
     /// A file that was offered before, and not sent.
     #[error("the same file offered twice")]
     OfferedTwice,
+    /// Too many requests for signatures.
+    #[error("more requests for signatures than allowed")]
+    Signatures,
     /// Too many items offered.
     #[error("more items offered than allowed")]
     Offers,

@@ -127,7 +127,8 @@ impl Sender {
                 let item = Item { path, kind: ItemKind::Present(Metadata { mode, ..metadata }) };
                 if is_large(&item) {
                     self.unsealed.insert(ordinal); // its seal, if that showed the change, had a number
-                    self.add_large(Offered { ordinal, item, source: SourceId::default(), held: None });
+                    let source = SourceId::default();
+                    self.add_large(Offered { ordinal, item, source, held: None, old_len: None });
                     return;
                 }
                 self.add_small(item);

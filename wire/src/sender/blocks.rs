@@ -22,8 +22,9 @@ impl Sender {
     /// Starts another large file; returns false if there is none, or no room for it.
     fn begin_large(&mut self) -> bool {
         if self.sending.len() < LARGE_FILES_MAX
-            && let Some(offered) = self.large.pop_front()
+            && let Some(mut offered) = self.large.pop_front()
         {
+            offered.old_len = offered.old_len.filter(|_| self.may_replace(&offered.item));
             let number = self.next_file;
             self.next_file.0 += 1;
             self.sending.insert(number, Sending::new(number, offered, self.checksum));

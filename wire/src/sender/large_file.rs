@@ -1,5 +1,6 @@
 //! The state of one large file being sent: its next part, and its end.
 
+use super::deltas::Planning;
 use super::items::announcement;
 use super::offers::Offered;
 use super::plan::{Content, LargeFile};
@@ -36,21 +37,25 @@ pub(super) struct Sending {
     pub(super) as_is: bool,
     /// The number of the seal that settles the file.
     pub(super) seal_frame: Option<FrameNo>,
+    /// How far it is planned what of it the receiver's old file has.
+    pub(super) planning: Planning,
 }
 
 impl Sending {
     pub(super) fn new(number: FileNo, offered: Offered, checksum: Checksum) -> Self {
-        let Offered { ordinal, item, source, held } = offered;
+        let Offered { ordinal, item, source, held, old_len } = offered;
         let announcement = Announcement { source, ..announcement(&item) };
         let size = announcement.size;
+        let planning = Planning::of(old_len);
+        let is_released = old_len.is_none();
         let held = held.map(HeldChunks::into_parts);
         let (held, root) = held.unwrap_or_else(|| (RangeSet::default(), RootBuilder::new(checksum)));
         let mut sending = Self {
             ordinal,
             held,
             file: Arc::new(LargeFile { number, announcement }),
-            available: size.unwrap_or(0),
-            ended: size.is_some(),
+            available: size.filter(|_| is_released).unwrap_or(0),
+            ended: size.is_some() && is_released,
             next_offset: 0,
             zeros_until: 0,
             all_planned: false,
@@ -60,6 +65,7 @@ impl Sending {
             again: None,
             as_is: false,
             seal_frame: None,
+            planning,
         };
         sending.skip_held();
         sending
@@ -80,10 +86,13 @@ impl Sending {
     }
 
     /// Skips chunks that the receiver has.
-    fn skip_held(&mut self) {
-        while !self.all_planned && self.held.contains(self.next_offset / CHUNK_LEN as u64) {
+    pub(super) fn skip_held(&mut self) {
+        while !self.all_planned
+            && self.next_offset < self.available
+            && self.held.contains(self.next_offset / CHUNK_LEN as u64)
+        {
             self.next_offset = self.available.min(self.next_offset + CHUNK_LEN as u64);
-            self.all_planned = self.next_offset == self.available;
+            self.all_planned = self.ended && self.next_offset == self.available;
         }
     }
 
@@ -123,7 +132,7 @@ impl Sending {
             self.root.add_zeros(end / chunk, 1, usize::try_from(len % chunk).unwrap_or(CHUNK_LEN));
         }
         self.next_offset = end;
-        let last = end == self.available;
+        let last = self.ended && end == self.available;
         self.all_planned = last;
         self.skip_held();
         Some(Content::Hole { file: self.file.clone(), offset, len, last })

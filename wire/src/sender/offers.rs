@@ -39,6 +39,8 @@ pub(super) struct Offered {
     /// The state of it that was offered.
     pub(super) source: SourceId,
     pub(super) held: Option<HeldChunks>,
+    /// Length of the old file that it will replace, if the receiver has one.
+    pub(super) old_len: Option<u64>,
 }
 
 impl Sender {
@@ -81,6 +83,10 @@ impl Sender {
             ItemKind::Stream { .. } | ItemKind::Unreadable(_) => 0,
         };
         match answer {
+            HeldItem::Old { len } => {
+                self.take_old(offered, len)?;
+                Ok((None, 0))
+            }
             HeldItem::Chunks { .. } if !is_large(&offered.item) => Err(SenderViolation::Held),
             HeldItem::Chunks { chunks, digests, more } => {
                 let mut held = offered.held.take().unwrap_or_else(|| HeldChunks::new(self.checksum, size));
@@ -133,6 +139,9 @@ impl Sender {
 
     pub(super) fn is_offered(&self, item: &Item) -> bool {
         let ItemKind::Present(metadata) = &item.kind else { return false };
+        if self.may_replace(item) {
+            return true;
+        }
         match self.asking {
             Asking::Never => false,
             Asking::Large(len_min) => is_large(item) && metadata.size >= len_min,
@@ -144,6 +153,6 @@ impl Sender {
         let ordinal = self.next_ordinal;
         self.next_ordinal += 1;
         self.unsealed.insert(ordinal);
-        Offered { ordinal, item, source: SourceId::default(), held: None }
+        Offered { ordinal, item, source: SourceId::default(), held: None, old_len: None }
     }
 }

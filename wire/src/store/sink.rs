@@ -8,6 +8,7 @@ pub use base::{Base, Find};
 pub use options::TreeSinkOptions;
 pub use tree::TreeSink;
 
+use super::SourceFile;
 use super::local::upload::Chunks;
 use super::placing::{PendingCommit, Placed, Staged};
 use crate::failure::{Failure, FailureCode};
@@ -53,6 +54,15 @@ pub trait Sink: Send + Sync {
     /// Looks for a part, left by an earlier run, of an item that is about to be sent.
     fn look(&self, _: &OfferedItem) -> ResumeState {
         ResumeState::None
+    }
+    /// Returns the length of the old file that an item about to be sent will replace, if the sender may learn what of it is the
+    /// same.
+    fn old_len(&self, _: &OfferedItem) -> Option<u64> {
+        None
+    }
+    /// Opens the old file that a large file of this path will replace, under the same condition.
+    fn open_old(&self, _: &RemotePath) -> Option<Box<dyn SourceFile>> {
+        None
     }
     /// Prepares for a large file that was started and is sent again from its beginning.
     fn again(&self, _: &RemotePath) {}

@@ -2,6 +2,7 @@
 
 use crate::parts::{Parts, parts};
 use wire::checksum::{Checksum, ChunkPlace, Digest};
+use wire::delta::recipe::{self, Step};
 use wire::frame::*;
 use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::CHUNK_LEN;
@@ -69,7 +70,7 @@ impl LaneFrame {
             return Err("another payload than was announced".into());
         }
         let extra = match head.kind {
-            FrameKind::Pack { encoding: Encoding::Plain, .. } => Ok(Extra::Nothing),
+            FrameKind::Pack { encoding: Encoding::Plain | Encoding::Recipe, .. } => Ok(Extra::Nothing),
             FrameKind::Pack { encoding: Encoding::Zstd, .. } => content_len(&head, extra).map(Extra::Pack),
             FrameKind::Block { .. } => BlockExtra::decode(&head, extra).map(Extra::Block),
             FrameKind::Hole { .. } | FrameKind::Seal { .. } => {
@@ -78,7 +79,7 @@ impl LaneFrame {
         };
         let extra = extra.map_err(|error| error.to_string())?;
         let payload = match head.kind {
-            FrameKind::Block { encoding: Encoding::Zstd, .. }
+            FrameKind::Block { encoding: Encoding::Zstd | Encoding::Recipe, .. }
             | FrameKind::Pack { encoding: Encoding::Zstd, .. } => Payload::Compressed(payload.to_vec()),
             FrameKind::Block { .. } => Payload::Chunk(payload.to_vec()),
             FrameKind::Pack { entries, .. } => Payload::Entries(decode_entries(entries, payload)?),
@@ -151,7 +152,7 @@ pub(crate) struct EntryExample {
 /// All frames.
 pub(crate) fn examples() -> Vec<FrameExample> {
     let plain = [block(), stream_block(), empty_block(), pack(), seal(), abandoned(), hole()];
-    plain.into_iter().chain([compressed_block(), compressed_pack()]).collect()
+    plain.into_iter().chain([compressed_block(), compressed_pack(), recipe_block()]).collect()
 }
 
 /// All pack entries.
@@ -334,6 +335,31 @@ fn compressed_pack() -> FrameExample {
             u8(2, "kind: pack") u8(16, "flags: compressed") u16(4, "length of the describing part")
             u32(76, "length of the payload") u32(4, "job") u32(1, "entries") u64(16, "frame") u64(0, "unused")
             raw(&[0; 32], "unused") u32(163, "length of the entries") then(zstd)
+        },
+    }
+}
+
+fn recipe_block() -> FrameExample {
+    let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 0 }, [&[0; CHUNK_LEN][..]]);
+    let kind =
+        FrameKind::Block { file: FileNo(7), offset: 0, last: false, digest, encoding: Encoding::Recipe };
+    let steps = [Step::Copy { offset: 0, len: 524_284 }, Step::Literal { len: 4 }];
+    assert_eq!(recipe::encode(&steps, 0).unwrap(), [5, 0, 0, 0, 0xf9, 0xff, 0x3f, 0, 8]);
+    let zstd = parts! {
+        raw(&[0x28, 0xb5, 0x2f, 0xfd], "zstd: magic") u8(0x20, "one segment, no window, dictionary or checksum; length in 1 byte")
+        u8(13, "length of the recipe") raw(&[0x69, 0x00, 0x00], "13 bytes as they are, the last block")
+        u32(5, "length of the steps") raw(&[0xf9, 0xff, 0x3f], "a copy of 524,284 bytes") u8(0, "from where the chunk lies")
+        u8(8, "4 literal bytes") raw(&[0; 4], "the literal bytes")
+    };
+    let content_len = u32::try_from(CHUNK_LEN).unwrap();
+    FrameExample {
+        name: "frame-block-recipe",
+        comment: "the first chunk of the same file: its last 4 bytes are new",
+        frame: frame(17, kind, block_extra(content_len, zeros()), Payload::Compressed(zstd.bytes())),
+        parts: parts! {
+            u8(1, "kind: block") u8(32, "flags: recipe") u16(53, "length of the describing part")
+            u32(22, "length of the payload") u32(4, "job") u32(7, "file") u64(17, "frame") u64(0, "offset")
+            raw(&digest.0, "digest of the chunk") u32(524_288, "length of the chunk") then(zeros_parts()) then(zstd)
         },
     }
 }

@@ -7,7 +7,7 @@ use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
 use wire::features::Features;
 use wire::fidelity::FidelityReport;
-use wire::ids::{FrameNo, LaneNo};
+use wire::ids::{FileNo, FrameNo, LaneNo};
 use wire::message::*;
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 use wire::modes::ModePolicy;
@@ -48,10 +48,21 @@ impl MessageExample {
 
 /// All examples, by kind.
 pub(crate) fn examples() -> Vec<MessageExample> {
-    [connection(), listing(), jobs(), changes(), session(), selection(), batches(), resuming(), progress()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        connection(),
+        listing(),
+        jobs(),
+        changes(),
+        session(),
+        selection(),
+        batches(),
+        resuming(),
+        progress(),
+        deltas(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn connection() -> Vec<MessageExample> {
@@ -308,7 +319,7 @@ fn jobs() -> Vec<MessageExample> {
             parts! {
                 text("music", "path") bool(true, "recursive") u32(256, "window") u64(10_000_000, "rate_limit")
                 bool(true, "totals") variant(2, "changing: AsIs") variant(2, "compress: Level") u16(3, "level")
-                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(false, "sparse")
+                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(false, "sparse") variant(2, "delta: Never")
                 count(0, "extensions: 0")
             },
         ),
@@ -342,7 +353,7 @@ fn jobs() -> Vec<MessageExample> {
             parts! {
                 text("backup", "path") none("into") variant(0, "overwrite: Always") bool(true, "exclusive")
                 variant(1, "durability: Power") bool(false, "modes_of_new") u32(0o700, "folder_mode")
-                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(true, "sparse")
+                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(true, "sparse") variant(2, "delta: Never")
                 count(0, "extensions: 0")
             },
         ),
@@ -369,7 +380,7 @@ fn jobs() -> Vec<MessageExample> {
                 text("photos", "path") none("into") variant(0, "overwrite: Always") bool(false, "exclusive")
                 variant(2, "durability: None") bool(true, "modes_of_new") u32(0o700, "folder_mode")
                 variant(1, "checksum: Blake3") variant(2, "resume: Again") some("begun")
-                time(1_700_000_000, 4_000_000, "seconds, nanos") bool(false, "sparse") count(0, "extensions: 0")
+                time(1_700_000_000, 4_000_000, "seconds, nanos") bool(false, "sparse") variant(2, "delta: Never") count(0, "extensions: 0")
             },
         ),
     ];
@@ -399,7 +410,7 @@ fn jobs() -> Vec<MessageExample> {
                 text("inbox", "path") some("into") text("song", "name")
                 variant(index, &format!("overwrite: {overwrite:?}")) bool(false, "exclusive")
                 variant(0, "durability: Process") bool(false, "modes_of_new") u32(0o700, "folder_mode")
-                variant(0, "checksum: Sha256") variant(0, "resume: Never") none("begun") bool(false, "sparse")
+                variant(0, "checksum: Sha256") variant(0, "resume: Never") none("begun") bool(false, "sparse") variant(2, "delta: Never")
                 count(1, "extensions: 1") u16(7, "number") count(2, "value: 2 bytes") raw(&[1, 2], "value")
             },
         ));
@@ -587,7 +598,7 @@ fn selection() -> Vec<MessageExample> {
             },
             parts! {
                 text("music", "path") u32(256, "window") u64(0, "rate_limit") variant(0, "changing: Retry")
-                variant(0, "compress: Auto") variant(1, "checksum: Blake3") variant(2, "resume: Again") none("begun") bool(true, "sparse")
+                variant(0, "compress: Auto") variant(1, "checksum: Blake3") variant(2, "resume: Again") none("begun") bool(true, "sparse") variant(2, "delta: Never")
                 count(0, "extensions: 0")
             },
         ),
@@ -828,6 +839,61 @@ fn metadata(kind: Kind, size: u64) -> Metadata {
     Metadata { kind, size, modified: Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 }, mode: 0o644 }
 }
 
+fn deltas() -> Vec<MessageExample> {
+    let file = FileNo(7);
+    let request = |wanted| SignatureRequest { file, wanted };
+    let (first, next) = (WantedSignatures::First { path: path("disk.zero") }, WantedSignatures::Next);
+    let pages = FineRun { first: 0, count: 1, cut: FineCut::Pages };
+    let content = FineRun { first: 4, count: 2, cut: FineCut::Content };
+    let pieces = [&40_000_u32.to_le_bytes()[..], &[0x77; 8], &[0; 4], &100_000_u64.to_le_bytes()].concat();
+    let mut pieces_parts = parts! {
+        u32(40_000, "length of piece 0") raw(&[0x77; 8], "its signature") u32(0, "piece 1 is a hole") u64(100_000, "its length")
+    };
+    pieces_parts = parts! { count(24, "pieces: 24 bytes") then(pieces_parts) };
+    let answer = SignatureAnswer::First { len: 1_900_000, key: [0x44; 32], pieces, more: true };
+    vec![
+        example(
+            72,
+            "first",
+            5,
+            "signatures of the file that disk.zero replaces",
+            request(first),
+            parts! { u32(7, "file") variant(0, "First") text("disk.zero", "path") },
+        ),
+        example(72, "next", 5, "more", request(next), parts! { u32(7, "file") variant(1, "Next") }),
+        example(
+            72,
+            "fine",
+            5,
+            "fine ones of piece 0 in pages, and of pieces 4 and 5 by their content",
+            request(WantedSignatures::Fine { runs: vec![pages, content] }),
+            parts! {
+                u32(7, "file") variant(2, "Fine") count(2, "runs: 2") u32(0, "first") u32(1, "count") variant(0, "Pages")
+                u32(4, "first") u32(2, "count") variant(1, "Content")
+            },
+        ),
+        example(
+            73,
+            "signatures",
+            5,
+            "the first ones",
+            Signatures { file, answer },
+            parts! {
+                u32(7, "file") variant(1, "First") u64(1_900_000, "length of the old file") raw(&[0x44; 32], "key")
+                then(pieces_parts) bool(true, "more")
+            },
+        ),
+        example(
+            73,
+            "none",
+            5,
+            "no others",
+            Signatures { file, answer: SignatureAnswer::None },
+            parts! { u32(7, "file") variant(0, "None") },
+        ),
+    ]
+}
+
 fn resuming() -> Vec<MessageExample> {
     let (old, new) = ([0x11; 16], [0x22; 16]);
     let proof = SessionSecret::new([0x33; 32]).prove_replacement(&old, &new);
@@ -874,10 +940,11 @@ fn resuming() -> Vec<MessageExample> {
             70,
             "held",
             5,
-            "one is there, of one there is nothing, and of one there are chunks 0 and 2",
+            "one is there, of one there is only an old file, and of one there are chunks 0 and 2",
             Held {
                 answers: vec![
                     HeldItem::All,
+                    HeldItem::Old { len: 1_900_000 },
                     HeldItem::Nothing,
                     HeldItem::Chunks {
                         chunks: vec![ChunkRange { first: 0, count: 1 }, ChunkRange { first: 2, count: 1 }],
@@ -887,7 +954,7 @@ fn resuming() -> Vec<MessageExample> {
                 ],
             },
             parts! {
-                count(3, "answers: 3") variant(1, "All") variant(0, "Nothing") variant(2, "Chunks")
+                count(4, "answers: 4") variant(1, "All") variant(3, "Old") u64(1_900_000, "length") variant(0, "Nothing") variant(2, "Chunks")
                 count(2, "chunks: 2") u64(0, "first") u32(1, "count") u64(2, "first") u32(1, "count")
                 count(2, "digests: 2") raw(&[7; 32], "digest") raw(&[8; 32], "digest") bool(false, "more")
             },

@@ -5,7 +5,7 @@ use super::values::{self, ChangingArg};
 use clap::{Args, ValueEnum};
 use ftp_client::mirror::recipe::{self, Recipe};
 use ftp_client::{Error, TransferOptions};
-use wire::message::{Changing, Compress, Durability, Overwrite};
+use wire::message::{Changing, Compress, Delta, Durability, Overwrite};
 use wire::modes::Modes;
 
 /// How items are carried.
@@ -20,6 +20,9 @@ pub(crate) struct CarryingArgs {
     /// Compress data on its way: auto = where it makes the transfer faster, never, or a level from 1 (fast) to 9 (small)
     #[arg(long, value_parser = values::compress, value_name = "HOW", default_value = "auto")]
     pub(crate) compress: Compress,
+    /// Send only what is new of large files that replace others: auto = where the network is slow
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "never")]
+    pub(crate) delta: DeltaWord,
     #[command(flatten)]
     pub(crate) permissions: Permissions,
     #[command(flatten)]
@@ -27,7 +30,7 @@ pub(crate) struct CarryingArgs {
 }
 
 /// The options of this group that a profile may hold.
-pub(crate) const OF_PROFILES: [&str; 3] = ["durability", "changing", "compress"];
+pub(crate) const OF_PROFILES: [&str; 4] = ["durability", "changing", "compress", "delta"];
 
 impl CarryingArgs {
     /// Returns the failure that items must survive.
@@ -48,6 +51,7 @@ impl CarryingArgs {
             changing: Changing::from(self.changing).into(),
             durability: self.durability(),
             compress: self.compress.into(),
+            delta: Delta::from(self.delta).into(),
             ..Recipe::default()
         }
     }
@@ -61,6 +65,7 @@ impl CarryingArgs {
             resume: self.resuming.get(),
             modes: self.permissions.modes()?,
             compress: self.compress,
+            delta: self.delta.into(),
             ..TransferOptions::default()
         })
     }
@@ -75,6 +80,27 @@ enum DurabilityWord {
     Process,
     /// A reported item also survives a loss of power: files are synced to disk, many at a time
     Power,
+}
+
+/// `--delta`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeltaWord {
+    /// Where the network is slow, so that it makes the transfer faster
+    Auto,
+    /// Wherever there is an old file of 256 KiB or more, for a file of 1 MiB or more
+    Always,
+    /// Send files whole
+    Never,
+}
+
+impl From<DeltaWord> for Delta {
+    fn from(word: DeltaWord) -> Self {
+        match word {
+            DeltaWord::Auto => Self::Auto,
+            DeltaWord::Always => Self::Always,
+            DeltaWord::Never => Self::Never,
+        }
+    }
 }
 
 /// Options for permissions.

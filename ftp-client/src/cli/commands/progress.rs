@@ -88,7 +88,8 @@ fn tell_vanished(summary: &TransferSummary, output: &Output) {
 pub(super) fn sentence(summary: &TransferSummary, elapsed: Duration) -> String {
     let millis = elapsed.as_millis().max(1);
     // Excludes content that an earlier run transferred.
-    let moved = summary.bytes.min(summary.bytes_transferred + summary.bytes_saved);
+    let moved = summary.bytes_transferred + summary.bytes_saved + summary.bytes_copied;
+    let moved = summary.bytes.min(moved);
     let rate = u64::try_from(u128::from(moved) * 1000 / millis).unwrap_or(u64::MAX);
     let mut text = format!(
         "{}, {} in {} ({}/s)",
@@ -138,5 +139,7 @@ mod tests {
             format!("1 file, 3.00 MiB in 0:02 (1.50 MiB/s), {moved}"),
             "it was compressed"
         );
+        (summary.bytes_saved, summary.bytes_copied) = (0, 2 << 20);
+        assert_eq!(said(summary), format!("1 file, 3.00 MiB in 0:02 (1.50 MiB/s), {moved}"), "it was copied");
     }
 }

@@ -100,8 +100,8 @@ impl RetryCommand {
 /// The options of an item, as they were in the run that failed. A tree that broke off sends again only what differs.
 fn options(head: &ResultHead, modes: Modes, recursive: bool) -> TransferOptions {
     let overwrite = if recursive { results::gentle(head.overwrite) } else { head.overwrite }.into();
-    let (changing, compress) = (head.changing.into(), head.compress.into());
-    TransferOptions { overwrite, changing, compress, modes, ..TransferOptions::default() }
+    let (changing, compress, delta) = (head.changing.into(), head.compress.into(), head.delta.into());
+    TransferOptions { overwrite, changing, compress, delta, modes, ..TransferOptions::default() }
         .surviving(head.power)
 }
 

@@ -236,6 +236,7 @@ impl<'a> TransferRun<'a> {
             power: jobs.iter().any(|job| job.options().survive_power()),
             changing: first.map(|options| options.changing).unwrap_or_default().into(),
             compress: first.map(|options| options.compress).unwrap_or_default().into(),
+            delta: first.map(|options| options.delta).unwrap_or_default().into(),
             permissions: self.permissions.clone(),
             chosen: jobs.iter().find_map(TransferJob::chosen).cloned().map(Box::new),
         };

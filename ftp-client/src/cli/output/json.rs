@@ -171,6 +171,7 @@ impl Describe for TransferSummary {
             .number("as_is", self.as_is)
             .number("bytes_compressed", self.bytes_compressed)
             .number("bytes_saved", self.bytes_saved)
+            .number("bytes_copied", self.bytes_copied)
             .number("bytes", self.bytes)
             .number("bytes_transferred", self.bytes_transferred)
     }
@@ -236,6 +237,7 @@ mod tests {
             bytes: 4,
             bytes_transferred: 5,
             bytes_compressed: 8,
+            bytes_copied: 9,
             bytes_saved: 7,
             ..TransferSummary::default()
         };
@@ -245,7 +247,7 @@ mod tests {
             parse(object),
             json!({"event": "finished", "v": 1, "files": 1, "failed": 3, "skipped": 2, "not_owned": 6, "vanished": 0,
                    "as_is": 0, "bytes": 4,
-                   "bytes_transferred": 5, "bytes_compressed": 8, "bytes_saved": 7, "seconds": 1.5})
+                   "bytes_transferred": 5, "bytes_compressed": 8, "bytes_saved": 7, "bytes_copied": 9, "seconds": 1.5})
         );
     }
 }

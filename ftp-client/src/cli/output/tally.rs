@@ -145,6 +145,7 @@ impl Tally {
             bytes_transferred: self.verified(),
             bytes_compressed: ended.bytes_compressed,
             bytes_saved: ended.bytes_saved,
+            bytes_copied: ended.bytes_copied,
             gravest: ended.gravest,
             ..*lock(&self.seen)
         }

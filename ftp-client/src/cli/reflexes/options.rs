@@ -144,8 +144,8 @@ pub(super) static OPTIONS: &[OptionRow] = &[
     valued(&["--bwlimit"], TRANSFERS, Named("--limit-rate", rate)),
     valued(&["--contimeout"], TRANSFERS, Named("--timeout", same)),
     flags(&["--fsync"], TRANSFERS, Means(&["--durability=power"])),
-    flags(&["-W", "--whole-file"], TRANSFERS, NotNeeded("a file that differs is sent whole")),
-    flags(&["--no-whole-file", "--no-W"], TRANSFERS, Answered("a file that differs is sent whole")),
+    flags(&["-W", "--whole-file"], TRANSFERS, Means(&["--delta=never"])),
+    flags(&["--no-whole-file", "--no-W"], TRANSFERS, Means(&["--delta=always"])),
     flags(&["--inplace"], TRANSFERS, Answered("a file gets its name when it is complete, never before")),
     valued(
         &["--transfers", "--checkers", "--parallel", "--multi-thread-streams", "--use-pget-n"],

@@ -53,6 +53,11 @@ impl Decision {
         }
     }
 
+    /// Returns the rate of the network in bytes per second, if lanes waited for it lately.
+    pub(crate) fn network_rate(&self) -> Option<f64> {
+        self.network.get()
+    }
+
     /// Records how long a content took to compress.
     pub(crate) fn on_encoded(&mut self, len: usize, took: Duration) {
         let rate = len as f64 / took.as_secs_f64().max(1e-6);

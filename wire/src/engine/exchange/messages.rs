@@ -6,8 +6,8 @@ use crate::control::Envelope;
 use crate::engine::lock;
 use crate::failure::{Failure, FailureCode};
 use crate::ids::JobId;
-use crate::limits::{ACK_ITEMS_MAX, HELD_DIGESTS_MAX, OFFER_ITEMS_MAX};
-use crate::message::{HeldItem, Message};
+use crate::limits::{ACK_ITEMS_MAX, FINE_RUNS_MAX, HELD_DIGESTS_MAX, OFFER_ITEMS_MAX, SIGNATURES_LEN_MAX};
+use crate::message::{HeldItem, Message, WantedSignatures};
 use std::sync::atomic::Ordering;
 
 impl Exchange {
@@ -50,12 +50,20 @@ impl Exchange {
                     self.work.notify_waiters();
                 }
             }
-            Message::Offer(_) | Message::End(_) | Message::Totals(_) => match receiver {
-                Some(job) => {
-                    job.told(envelope.message, charge).map_err(|violation| violation.to_string())?;
+            Message::Signatures(_) => {
+                if let (Some(job), Message::Signatures(signatures)) = (sender, envelope.message) {
+                    self.lane_bytes.fetch_add(signatures.answer.len() as u64, Ordering::Relaxed);
+                    job.signed(signatures)?;
                 }
-                None => self.told_early(id, envelope.message, charge)?,
-            },
+            }
+            Message::Offer(_) | Message::End(_) | Message::Totals(_) | Message::SignatureRequest(_) => {
+                match receiver {
+                    Some(job) => {
+                        job.told(envelope.message, charge).map_err(|violation| violation.to_string())?;
+                    }
+                    None => self.told_early(id, envelope.message, charge)?,
+                }
+            }
             Message::Failure(failure) if self.end(id, failure) => {}
             Message::Cancel(_) => self.cancel(id),
             _ => return Ok(Some((envelope, charge))),
@@ -75,6 +83,16 @@ impl Exchange {
             }
             Message::Held(held) => (Role::Receiver, held.answers.iter().all(has_few_digests)),
             Message::Offer(offer) => (Role::Sender, offer.items.len() <= OFFER_ITEMS_MAX),
+            Message::SignatureRequest(request) => {
+                let is_short = match &request.wanted {
+                    WantedSignatures::First { .. } | WantedSignatures::Next => true,
+                    WantedSignatures::Fine { runs } => runs.len() <= FINE_RUNS_MAX,
+                };
+                (Role::Sender, is_short)
+            }
+            Message::Signatures(signatures) => {
+                (Role::Receiver, signatures.answer.len() <= SIGNATURES_LEN_MAX)
+            }
             Message::End(_) | Message::Totals(_) => (Role::Sender, true),
             _ => return Ok(()),
         };
@@ -145,7 +163,7 @@ impl Exchange {
 
 fn has_few_digests(item: &HeldItem) -> bool {
     match item {
-        HeldItem::Nothing | HeldItem::All => true,
+        HeldItem::Nothing | HeldItem::All | HeldItem::Old { .. } => true,
         HeldItem::Chunks { digests, .. } => digests.len() <= HELD_DIGESTS_MAX,
     }
 }

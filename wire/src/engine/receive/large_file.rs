@@ -1,10 +1,11 @@
 //! Frames of large files: stages, writes and publishes them as the machine decides.
 
-use super::{ReceiveFault, ReceiveJob, Slot};
+use super::old_files::Rebuilt;
+use super::{FrameContent, ReceiveFault, ReceiveJob, Slot};
 use crate::engine::commits::CommitStep;
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
-use crate::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd, decode_loss};
+use crate::frame::{Announcement, BlockExtra, FrameError, FrameHead, FrameKind, SealEnd, decode_loss};
 use crate::ids::{FileNo, FrameNo};
 use crate::path::RemotePath;
 use crate::receiver::{Begin, Publish, Receiver, ReceiverViolation, Verdict};
@@ -17,21 +18,38 @@ impl ReceiveJob {
         file: FileNo,
         head: &FrameHead,
         extra: &[u8],
-        payload: &[&[u8]],
-    ) -> Result<(), ReceiveFault> {
-        let FrameKind::Block { offset, last, digest, .. } = head.kind else { return Ok(()) };
+        content: FrameContent<'_>,
+    ) -> Result<usize, ReceiveFault> {
+        let FrameKind::Block { offset, last, digest, .. } = head.kind else { return Ok(0) };
         let extra = BlockExtra::decode(head, extra)?;
         let BlockExtra { content_len, announcement } = extra.clone();
-        let slot = {
+        let (slot, old) = {
             let mut machine = lock(&self.machine);
             if machine.block(head, extra)? == Begin::Drop {
-                return Ok(());
+                return Ok(0);
             }
-            self.slot(file, &announcement.path)
+            (self.slot(file, &announcement.path), self.old_files.get(file))
         };
+        let (content, copied, is_recipe) = match content {
+            FrameContent::Pieces(pieces) => (Rebuilt::Whole(pieces), 0, false),
+            FrameContent::Recipe(_) if self.old_files.is_given_up() => {
+                drop(slot);
+                return self.block_damaged(file, head.frame).map(|()| 0);
+            }
+            FrameContent::Recipe(recipe) => {
+                let old = old.filter(|old| old.is_at(&announcement.path)).ok_or(FrameError::NoOldFile)?;
+                let (made, copied) = old.rebuild(recipe, offset, content_len as usize)?;
+                (made, copied, true)
+            }
+        };
+        let whole: &[&[u8]] = &[content.rebuilt()];
+        let payload = content.whole().unwrap_or(whole);
         let Ok(chunk) = VerifiedChunk::verify(self.checksum, offset, last, digest, payload) else {
             drop(slot);
-            return self.block_damaged(file, head.frame);
+            if is_recipe {
+                self.recipe_mismatched();
+            }
+            return self.block_damaged(file, head.frame).map(|()| 0);
         };
         let staged = slot.get_or_init(|| self.stage(&announcement));
         let written = staged.as_ref().map_err(Clone::clone).and_then(|staged| staged.write(&chunk));
@@ -44,7 +62,7 @@ impl ReceiveJob {
             Err(failure) => self.judge(file, |machine| Ok(machine.file_failed(file, head.frame, failure)))?,
         };
         self.conclude(file, verdict);
-        Ok(())
+        Ok(copied)
     }
 
     pub(super) fn hole(&self, file: FileNo, head: &FrameHead, extra: &[u8]) -> Result<(), ReceiveFault> {
@@ -136,6 +154,7 @@ impl ReceiveJob {
         let _discarding = lock(&self.discarding);
         let verdict = decide(&mut lock(&self.machine))?;
         if let Verdict::Discard(..) | Verdict::Again(_) = &verdict {
+            self.close_old(file);
             let slot = lock(&self.staged).remove(&file);
             if let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) {
                 staged.discard();
@@ -163,6 +182,7 @@ impl ReceiveJob {
                 }
             }
             Verdict::Publish(publish) => {
+                self.close_old(file);
                 let slot = lock(&self.staged).remove(&file);
                 let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) else { return };
                 if self.failed.get().is_some() {

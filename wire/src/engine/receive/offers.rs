@@ -3,15 +3,13 @@
 use super::ReceiveJob;
 use crate::budget::Charge;
 use crate::control::Envelope;
-use crate::disk::Disk;
 use crate::engine::held_answers::HeldAnswers;
-use crate::engine::lock;
+use crate::engine::{Exchange, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::journal::HeldChunks;
 use crate::limits::OFFERED_AHEAD_MAX;
 use crate::message::{Held, HeldItem, Offer, OfferedItem};
 use crate::metadata::SourceId;
-use crate::net::control::Outbox;
 use crate::receiver::ReceiverViolation;
 use crate::store::{Chunks, ResumeState, Staged};
 use std::sync::Arc;
@@ -34,19 +32,16 @@ impl ReceiveJob {
     ///
     /// # Errors
     /// If the session is over.
-    pub(crate) async fn answer_offers(
-        self: &Arc<Self>,
-        outbox: &Outbox,
-        disk: &Arc<Disk>,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn answer_offers(self: &Arc<Self>, exchange: &Exchange) -> Result<(), Failure> {
         loop {
             let Some((offer, _charge)) = lock(&self.offers).pop_front() else {
                 self.offered.notified().await;
                 continue;
             };
+            self.agree(exchange.compression.features());
             let job = self.clone();
-            for held in disk.run(move || job.answers(&offer)).await? {
-                let sent = outbox.send(Envelope::new(self.id.0, held)).await;
+            for held in exchange.disk.run(move || job.answers(&offer)).await? {
+                let sent = exchange.outbox.send(Envelope::new(self.id.0, held)).await;
                 sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
             }
         }
@@ -58,6 +53,11 @@ impl ReceiveJob {
         let found: Vec<ResumeState> = offer.items.iter().map(|item| self.look(item)).collect();
         let synced = self.sink.sync_found();
         for (item, found) in offer.items.iter().zip(found) {
+            if !matches!(found, ResumeState::Complete)
+                && let Some(len) = self.old_len(item)
+            {
+                answers.add(HeldItem::Old { len });
+            }
             match found {
                 ResumeState::None => answers.add(HeldItem::Nothing),
                 ResumeState::Complete if synced.is_err() => answers.add(HeldItem::Nothing), // it will fail when it comes

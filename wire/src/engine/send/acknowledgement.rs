@@ -64,6 +64,7 @@ impl SendJob {
     }
 
     fn close_file(&self, number: FileNo) {
+        self.forget_delta(number);
         let closed = lock(&self.files).remove(&number);
         if let (Some(file), Some(disk)) = (closed, self.disk.get()) {
             disk.dispose(file);

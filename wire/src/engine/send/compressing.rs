@@ -9,11 +9,15 @@ use crate::transport::FrameBuffer;
 impl SendJob {
     /// Compresses the payload of a block or pack in its place, if it should be tried and saves enough.
     pub(super) fn compressed(&self, built: Built, buffer: &mut FrameBuffer, exchange: &Exchange) -> Built {
-        let Some(level) = exchange.compression.level(self.compress, exchange.round_trip()) else {
+        // New parts of a file whose other parts are copied are what such a transfer waits for.
+        let is_new_part = self.compress == Compress::Auto && self.is_planned(built.kind);
+        let level = exchange.compression.level(self.compress, exchange.round_trip());
+        let Some(level) = level.or_else(|| exchange.compression.level_of_new_parts(is_new_part)) else {
             return built;
         };
         // Where it is to make a transfer faster, it does not wait for other sessions.
-        let is_free = self.compress != Compress::Auto || exchange.buffers.codecs().is_encoder_free();
+        let is_free =
+            is_new_part || self.compress != Compress::Auto || exchange.buffers.codecs().is_encoder_free();
         if !is_free || !self.is_worth_compressing(built.kind) {
             return built;
         }

@@ -87,7 +87,7 @@ impl SendJob {
     }
 
     /// Returns the open file. If it is not as announced, it is sent again with a new announcement.
-    fn opened(&self, file: &Arc<LargeFile>) -> Result<Arc<OpenFile>, Broken> {
+    pub(super) fn opened(&self, file: &Arc<LargeFile>) -> Result<Arc<OpenFile>, Broken> {
         if let Some(open) = lock(&self.files).get(&file.number) {
             return Ok(open.clone());
         }

@@ -31,6 +31,14 @@ impl SendJob {
         }
     }
 
+    /// Takes the first items and offers them before a lane asks for a frame: the answer comes while lanes are opened.
+    pub(super) fn offer_first(&self, outbox: &Outbox) {
+        self.look_for_room();
+        self.pull_items();
+        self.count_kept();
+        self.offer(outbox);
+    }
+
     /// Returns the state of a large file, and whether it may have changed since the first attempt. An unreadable one is
     /// detected when it is sent.
     pub(super) fn state_of(&self, item: &Item) -> (SourceId, bool) {
@@ -60,6 +68,7 @@ impl SendJob {
             Ok(())
         });
         self.count_kept();
+        self.wake_planners();
         result
     }
 }

@@ -47,7 +47,7 @@ impl SendJob {
         }
     }
 
-    fn pull_items(&self) {
+    pub(super) fn pull_items(&self) {
         if !lock(&self.machine).wants_items() {
             return;
         }

@@ -6,6 +6,7 @@ use super::base::{Base, Find};
 use super::{ResumeState, Sink, TreeSinkOptions};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
+use crate::limits::PACKED_FILE_LEN_MAX;
 use crate::message::OfferedItem;
 use crate::metadata::{Kind, Metadata, SourceId, Timestamp};
 use crate::path::{NameRef, RemotePath};
@@ -17,7 +18,7 @@ use crate::store::object_placement::ObjectPlacement;
 use crate::store::placing::{PendingCommit, Placed, Staged, StagedEntry, Unsynced, check_going};
 use crate::store::{
     Capability, DiskFolder, Filesystems, Folder, FolderBackend, FolderCache, Identity, ObjectFolder,
-    StagedName, TargetFile, disk_folder, set_carried, sync,
+    SourceFile, StagedName, TargetFile, disk_folder, set_carried, sync,
 };
 use crate::sync::lock;
 use crate::verified::VerifiedContent;
@@ -83,6 +84,11 @@ impl TreeSink {
         modified: Option<Timestamp>,
     ) -> Candidate {
         Candidate { size, modified, is_unproven: self.unproven.covers_file(folder, name) }
+    }
+
+    /// Returns the place of an old file, for a sender who may learn what it has.
+    fn old_place<'a>(&'a self, path: &'a RemotePath) -> Option<(Arc<dyn Folder>, NameRef<'a>)> {
+        if self.options.add_only { None } else { self.base.place_of(path, false).ok() }
     }
 
     fn waits(&self) -> bool {
@@ -228,6 +234,23 @@ impl Sink for TreeSink {
                 }
             }
         }
+    }
+
+    fn old_len(&self, item: &OfferedItem) -> Option<u64> {
+        let (folder, name) = self.old_place(&item.path)?;
+        let candidate =
+            self.candidate(&*folder, name, Some(item.metadata.size), Some(item.metadata.modified));
+        let old = self.rule.admit(&*folder, name, candidate).ok()?.metadata()?;
+        Some(old.size).filter(|size| old.kind == Kind::File && *size > PACKED_FILE_LEN_MAX)
+    }
+
+    fn open_old(&self, path: &RemotePath) -> Option<Box<dyn SourceFile>> {
+        let (folder, name) = self.old_place(path)?;
+        // By what is known of the new file so far; the rule is applied again when it gets its name.
+        self.rule.admit(&*folder, name, self.candidate(&*folder, name, None, None)).ok()?;
+        let old = folder.open_file(name).ok()?;
+        let is_large = old.identity().ok()?.metadata.size > PACKED_FILE_LEN_MAX;
+        is_large.then_some(old)
     }
 
     fn check_place(&self) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::budget::Budget;
 use crate::checksum::Digest;
+use crate::engine::Exchange;
 use crate::message::{ChunkRange, HeldItem};
 use crate::metadata::Metadata;
 use crate::net::control::outbox;
@@ -127,14 +128,15 @@ async fn what_is_there_of_an_offered_item_is_told_if_it_can_be_of_that_item() {
     ];
     for (found, expected) in cases {
         let world = World::new(Faults { found: Some(found), ..Faults::default() });
-        let ((outbox, mut messages), disk) = (outbox(), Disk::alone());
+        let (outbox, mut messages) = outbox();
+        let exchange = Exchange::new(outbox, Arc::default(), Disk::alone(), Budget::unlimited());
         let (path, source) = (RemotePath::from_wire(b"a").unwrap(), SourceId([1; 16]));
         let metadata =
             Metadata { kind: Kind::File, size: 1 << 20, modified: Timestamp::default(), mode: 0o644 };
         let offer = Offer { items: vec![OfferedItem { path, metadata, source, changed: false }] };
         world.job.told(Message::Offer(offer), Charge::default()).unwrap();
         let held = tokio::select! {
-            ended = world.job.answer_offers(&outbox, &disk) => panic!("{ended:?}"),
+            ended = world.job.answer_offers(&exchange) => panic!("{ended:?}"),
             message = messages.recv() => message.unwrap().envelope.message,
         };
         let Message::Held(held) = held else { panic!("{held:?}") };
@@ -146,7 +148,8 @@ async fn what_is_there_of_an_offered_item_is_told_if_it_can_be_of_that_item() {
 #[tokio::test]
 async fn an_offered_item_that_no_filesystem_can_have_is_not_looked_up() {
     let world = World::new(Faults::default());
-    let ((outbox, mut messages), disk) = (outbox(), Disk::alone());
+    let (outbox, mut messages) = outbox();
+    let exchange = Exchange::new(outbox, Arc::default(), Disk::alone(), Budget::unlimited());
     let offered = |nanos| {
         let (path, source) = (RemotePath::from_wire(b"a").unwrap(), SourceId([1; 16]));
         let modified = Timestamp { seconds: 0, nanos };
@@ -156,7 +159,7 @@ async fn an_offered_item_that_no_filesystem_can_have_is_not_looked_up() {
     for (nanos, looks) in [(1_000_000_000, &[][..]), (999_999_999, &["look /a"])] {
         world.job.told(Message::Offer(offered(nanos)), Charge::default()).unwrap();
         tokio::select! {
-            ended = world.job.answer_offers(&outbox, &disk) => panic!("{ended:?}"),
+            ended = world.job.answer_offers(&exchange) => panic!("{ended:?}"),
             message = messages.recv() => assert!(matches!(message.unwrap().envelope.message, Message::Held(_))),
         }
         assert_eq!(world.log(), looks);
