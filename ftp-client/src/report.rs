@@ -41,7 +41,7 @@ impl Reporter {
     /// Counts what an attempt has moved over lanes.
     pub(crate) fn transferred(&self, exchange: &Exchange) {
         let mut summary = lock(&self.summary);
-        summary.bytes_transferred += exchange.count_lane_bytes();
+        summary.bytes_transferred += exchange.count_transferred_bytes();
         let compressed = exchange.count_compressed_bytes();
         summary.bytes_compressed += compressed.contents;
         summary.bytes_saved += compressed.saved;

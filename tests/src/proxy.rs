@@ -110,15 +110,21 @@ impl Proxy {
         self.shared.end_all(End::Reset);
     }
 
-    /// Resets one arbitrary connection per period, from now on.
-    pub fn reset_one_every(&self, period: Duration) {
+    /// Resets one arbitrary connection per period, from now on: but only once `bytes` more have been carried, so that on a slow
+    /// machine too there is progress between two resets.
+    pub fn reset_one_every(&self, period: Duration, bytes: u64) {
         let shared = self.shared.clone();
         let resets = async move {
             let mut ticks = interval(period);
             ticks.tick().await; // the first tick comes at once
+            let mut reset_at = shared.passed.load(Ordering::SeqCst);
             loop {
                 ticks.tick().await;
-                shared.reset_one();
+                let passed = shared.passed.load(Ordering::SeqCst);
+                if passed - reset_at >= bytes {
+                    reset_at = passed;
+                    shared.reset_one();
+                }
             }
         };
         if let Some(runtime) = &self.runtime {

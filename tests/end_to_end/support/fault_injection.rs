@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tests::proxy::{Fate, Proxy};
 use tests::world::{Ran, World};
+use wire::limits::CHUNK_LEN;
 
 /// The command that transfers the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +153,7 @@ impl Trial {
         let ran = std::thread::scope(|scope| {
             scope.spawn(|| {
                 wait_until("something is staged", || !leftovers(&self.target()).is_empty());
-                proxy.reset_one_every(Duration::from_millis(250));
+                proxy.reset_one_every(Duration::from_millis(250), 2 * CHUNK_LEN as u64);
             });
             self.run(&proxy, &["--limit-rate", "6M"])
         });

@@ -6,7 +6,9 @@ use std::io;
 /// A window of a file that moves forward.
 #[derive(Debug)]
 pub(super) struct PieceReader {
+    /// Empty until it is first used.
     bytes: Vec<u8>,
+    len: usize,
     /// Offset of the first byte of the window.
     offset: u64,
     filled: usize,
@@ -15,7 +17,7 @@ pub(super) struct PieceReader {
 impl PieceReader {
     /// A reader for pieces of at most `piece_len_max` bytes.
     pub(super) fn new(piece_len_max: usize) -> Self {
-        Self { bytes: vec![0; (2 * piece_len_max).max(WINDOW_LEN_MIN)], offset: 0, filled: 0 }
+        Self { bytes: Vec::new(), len: Self::kept_len(piece_len_max), offset: 0, filled: 0 }
     }
 
     /// Returns the memory that one takes.
@@ -31,6 +33,7 @@ impl PieceReader {
         let begin = offset.checked_sub(self.offset).and_then(|begin| usize::try_from(begin).ok());
         let begin = begin.filter(|begin| *begin <= self.filled).unwrap_or(self.filled);
         if self.filled - begin < len {
+            self.bytes.resize(self.len, 0);
             self.bytes.copy_within(begin..self.filled, 0);
             self.filled -= begin;
             self.offset = offset;

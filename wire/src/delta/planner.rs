@@ -43,6 +43,7 @@ pub struct Planner {
     unanswered: u64,
     runs: CopyRuns,
     matched: u64,
+    skipped: u64,
 }
 
 #[derive(Debug)]
@@ -91,6 +92,7 @@ impl Planner {
             unanswered: 0,
             runs: CopyRuns::default(),
             matched: 0,
+            skipped: 0,
         }
     }
 
@@ -107,7 +109,9 @@ impl Planner {
     pub fn skip_to(&mut self, offset: u64) {
         if offset > self.at {
             self.close(self.at, self.shift);
-            self.at = offset.min(self.len);
+            let to = offset.min(self.len);
+            self.skipped += to - self.at;
+            self.at = to;
         }
     }
 
@@ -309,10 +313,16 @@ impl Planner {
         self.at < self.len && !self.waits_for_coarse()
     }
 
-    /// Returns how many bytes were cut, and how many of them are known to match.
+    /// Returns up to where it is cut.
     #[must_use]
-    pub fn matched(&self) -> (u64, u64) {
-        (self.at, self.matched)
+    pub fn cut_until(&self) -> u64 {
+        self.at
+    }
+
+    /// True if at least one of `share` bytes that were cut is known to match.
+    #[must_use]
+    pub fn matches_at_least(&self, share: u64) -> bool {
+        self.matched >= (self.at - self.skipped) / share
     }
 }
 

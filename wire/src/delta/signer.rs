@@ -3,7 +3,7 @@
 use super::FileContent;
 use super::cutting::Cutter;
 use super::piece_reader::PieceReader;
-use super::signature::{CoarsePiece, SignatureKey, put_coarse, put_fine_pieces, put_pages};
+use super::signature::{COARSE_LEN, CoarsePiece, SignatureKey, put_coarse, put_fine_pieces, put_pages};
 use crate::limits::{COARSE_WINDOW_LEN, FINE_RUNS_LEN_MAX, OLD_PIECES_MAX, PIECE_SIGNED_LEN_MIN};
 use crate::message::{FineCut, FineRun};
 use std::io;
@@ -35,10 +35,25 @@ impl Signer {
         Self { key, cutter: Cutter::coarse(len), len, ends: Vec::new() }
     }
 
-    /// Returns the memory of the pieces that another window may add.
+    /// Returns the memory that signing another window takes, with the pieces that it may add.
     #[must_use]
-    pub fn window_kept_len() -> usize {
-        COARSE_WINDOW_LEN / COARSE_PIECE_LEN_MIN * size_of::<u64>()
+    pub fn window_len(&self) -> usize {
+        let pieces = COARSE_WINDOW_LEN / COARSE_PIECE_LEN_MIN;
+        pieces * (size_of::<u64>() + COARSE_LEN) + PieceReader::kept_len(self.cutter.max())
+    }
+
+    /// Returns the memory that signing runs finely takes; `None` if one of them is not there, or if they are too long together.
+    #[must_use]
+    pub fn fine_len(&self, runs: &[FineRun]) -> Option<usize> {
+        let mut len = 0;
+        for run in runs {
+            let (begin, end) = self.range(*run)?;
+            len += end - begin;
+            if len > FINE_RUNS_LEN_MAX {
+                return None;
+            }
+        }
+        usize::try_from(len).ok()
     }
 
     /// Returns the memory of the pieces so far.
@@ -83,18 +98,18 @@ impl Signer {
         Ok(CoarseWindow { pieces, more: at < self.len && self.ends.len() < OLD_PIECES_MAX })
     }
 
-    /// Signs runs of coarse pieces finely; returns `None` if one of them is not there, or if they are too long together.
+    /// Signs runs of coarse pieces finely; returns `None` where [`fine_len`](Self::fine_len) does, or if the file is shorter by
+    /// now.
     ///
     /// # Errors
     /// Of `content`.
     pub fn fine(&self, content: &dyn FileContent, runs: &[FineRun]) -> io::Result<Option<Vec<u8>>> {
-        let (mut signatures, mut total, mut bytes) = (Vec::new(), 0, Vec::new());
+        if self.fine_len(runs).is_none() {
+            return Ok(None);
+        }
+        let (mut signatures, mut bytes) = (Vec::new(), Vec::new());
         for run in runs {
             let Some((begin, end)) = self.range(*run) else { return Ok(None) };
-            total += end - begin;
-            if total > FINE_RUNS_LEN_MAX {
-                return Ok(None);
-            }
             bytes.resize(usize::try_from(end - begin).unwrap_or(usize::MAX), 0);
             if content.read(&mut bytes, begin)? < bytes.len() {
                 return Ok(None); // it was cut meanwhile

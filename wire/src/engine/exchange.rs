@@ -41,7 +41,8 @@ pub struct Exchange {
     arrived: Notify,
     jobs: Mutex<JobTable>,
     pub(crate) lane_bytes: AtomicU64,
-    /// How many of them were counted.
+    pub(crate) signature_bytes: AtomicU64,
+    /// How many of both were counted.
     counted: AtomicU64,
     pub(crate) lane_timers: LaneTimers,
     /// Our frames that the peer has finished, plus complete frames received from it.
@@ -107,6 +108,7 @@ impl Exchange {
             arrived: Notify::new(),
             jobs: Mutex::default(),
             lane_bytes: AtomicU64::new(0),
+            signature_bytes: AtomicU64::new(0),
             counted: AtomicU64::new(0),
             lane_timers: LaneTimers::default(),
             frames_through: AtomicU64::new(0),
@@ -222,13 +224,15 @@ impl Exchange {
         self.lane_bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns the bytes not counted yet. Jobs that run at the same time each count some, and together they count all, once.
-    pub fn count_lane_bytes(&self) -> u64 {
-        let bytes = self.lane_bytes();
+    /// Returns the bytes over lanes and of signatures that were not counted yet. Jobs that run at the same time each count some,
+    /// and together they count all, once.
+    pub fn count_transferred_bytes(&self) -> u64 {
+        let bytes = self.lane_bytes() + self.signature_bytes.load(Ordering::Relaxed);
         bytes.saturating_sub(self.counted.fetch_max(bytes, Ordering::Relaxed))
     }
 
-    /// Returns what was compressed and not counted yet; see [`count_lane_bytes`](Self::count_lane_bytes).
+    /// Returns what was compressed and not counted yet; see
+    /// [`count_transferred_bytes`](Self::count_transferred_bytes).
     pub fn count_compressed_bytes(&self) -> CompressedBytes {
         self.compression.count()
     }

@@ -52,7 +52,7 @@ impl Exchange {
             }
             Message::Signatures(_) => {
                 if let (Some(job), Message::Signatures(signatures)) = (sender, envelope.message) {
-                    self.lane_bytes.fetch_add(signatures.answer.len() as u64, Ordering::Relaxed);
+                    self.signature_bytes.fetch_add(signatures.answer.len() as u64, Ordering::Relaxed);
                     job.signed(signatures)?;
                 }
             }

@@ -70,11 +70,12 @@ fn an_end_is_told_by_the_sender_of_a_job_and_late_ends_are_no_violation() {
 }
 
 #[test]
-fn bytes_of_lanes_are_counted_once() {
+fn bytes_are_counted_once() {
     let exchange = exchange();
-    for (more, counted) in [(0, 0), (5, 5), (0, 0), (7, 7)] {
+    for (more, counted) in [(0, 0), (5, 10), (0, 0), (7, 14)] {
         exchange.lane_bytes.fetch_add(more, Ordering::Relaxed);
-        assert_eq!(exchange.count_lane_bytes(), counted);
+        exchange.signature_bytes.fetch_add(more, Ordering::Relaxed);
+        assert_eq!(exchange.count_transferred_bytes(), counted);
     }
 }
 

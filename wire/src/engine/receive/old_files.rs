@@ -126,7 +126,8 @@ impl OldFile {
 
     fn next_window(&self) -> Option<CoarseWindow> {
         let mut signing = lock(&self.signing);
-        if !signing.charge.grow(Signer::window_kept_len()) {
+        let needed = signing.signer.window_len();
+        if !signing.charge.grow(needed) {
             return None;
         }
         let window = signing.signer.next_window(&OpenContent(&*self.file)).ok();
@@ -136,7 +137,14 @@ impl OldFile {
     }
 
     fn fine(&self, runs: &[FineRun]) -> Option<Vec<u8>> {
-        lock(&self.signing).signer.fine(&OpenContent(&*self.file), runs).ok().flatten()
+        let mut signing = lock(&self.signing);
+        let (kept, needed) = (signing.charge.amount(), signing.signer.fine_len(runs)?);
+        if !signing.charge.grow(needed) {
+            return None;
+        }
+        let signatures = signing.signer.fine(&OpenContent(&*self.file), runs);
+        signing.charge.set(kept);
+        signatures.ok().flatten()
     }
 }
 
@@ -197,7 +205,7 @@ impl ReceiveJob {
             }
             let (answer, charge) =
                 charge.map_or((SignatureAnswer::None, Charge::none()), |charge| (answer, charge));
-            exchange.lane_bytes.fetch_add(answer.len() as u64, Ordering::Relaxed);
+            exchange.signature_bytes.fetch_add(answer.len() as u64, Ordering::Relaxed);
             let message = Envelope::new(self.id.0, Signatures { file, answer });
             let sent = exchange.outbox.send_charged(message, charge).await;
             sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;

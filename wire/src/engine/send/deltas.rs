@@ -5,10 +5,9 @@ mod planning;
 
 use super::{Built, SendJob};
 use crate::budget::Charge;
-use crate::delta::planner::{PlanFault, Planner};
+use crate::delta::planner::PlanFault;
 use crate::delta::recipe::{self, Step};
 use crate::delta::runs::{CopyRun, CopyRuns};
-use crate::delta::signature::SignatureKey;
 use crate::engine::compression::{EncodedSteps, LEVEL_OF_NEW_PARTS};
 use crate::engine::memory::JobMemory;
 use crate::engine::reading::OpenFile;
@@ -18,7 +17,7 @@ use crate::features::Features;
 use crate::frame::{Encoding, FrameKind};
 use crate::ids::FileNo;
 use crate::limits::{DELTA_FILE_LEN_MIN, ROOM_PATIENCE};
-use crate::message::{Compress, Delta, SignatureAnswer, Signatures, WantedSignatures};
+use crate::message::{Compress, Delta, SignatureAnswer, Signatures};
 use crate::sender::{DeltaFile, DeltaOffers};
 use crate::transport::FrameBuffer;
 use std::collections::{HashMap, VecDeque};
@@ -247,16 +246,9 @@ impl SendJob {
         lock(&self.deltas.asked).insert(file.file.number, planned.clone());
         let (charge, begun, pays) = (Charge::none(), Instant::now(), !is_auto);
         let mut planning = Planning { job: self, exchange, file, planned, open, charge, begun, pays };
-        let path = file.file.announcement.path.clone();
-        planning.ask(Asked::First, WantedSignatures::First { path }).await?;
-        let first = planning.next_answer().await?;
-        let SignatureAnswer::First { len, key, pieces, more } = first else { return Ok(()) };
-        if i64::try_from(len).is_err() {
-            return Err(Unplanned::Violation);
-        }
-        let mut planner = Planner::new(SignatureKey(key), file.len, len);
-        planning.add_coarse(&mut planner, &pieces, more)?;
-        planning.run(planner).await
+        let result = planning.plan().await;
+        exchange.disk.dispose(planning.open); // a filesystem may block the closing thread
+        result
     }
 
     /// Forgets a file that is settled.

@@ -3,6 +3,7 @@
 use super::{Asked, Planning, REQUESTS_OF_A_FILE_MAX, Unplanned, cover};
 use crate::control::Envelope;
 use crate::delta::planner::{Decided, PlanFault, Planner};
+use crate::delta::signature::SignatureKey;
 use crate::engine::file_content::OpenContent;
 use crate::engine::lock;
 use crate::limits::{CHUNK_LEN, ROOM_PATIENCE};
@@ -10,8 +11,20 @@ use crate::message::{SignatureAnswer, SignatureRequest, WantedSignatures};
 use tokio::time::timeout;
 
 impl Planning<'_> {
-    /// Plans the file to its end.
-    pub(super) async fn run(&mut self, planner: Planner) -> Result<(), Unplanned> {
+    /// Plans the file to its end, if the receiver signs the one that it replaces.
+    pub(super) async fn plan(&mut self) -> Result<(), Unplanned> {
+        let path = self.file.file.announcement.path.clone();
+        self.ask(Asked::First, WantedSignatures::First { path }).await?;
+        let SignatureAnswer::First { len, key, pieces, more } = self.next_answer().await? else { return Ok(()) };
+        if i64::try_from(len).is_err() {
+            return Err(Unplanned::Violation);
+        }
+        let mut planner = Planner::new(SignatureKey(key), self.file.len, len);
+        self.add_coarse(&mut planner, &pieces, more)?;
+        self.run(planner).await
+    }
+
+    async fn run(&mut self, planner: Planner) -> Result<(), Unplanned> {
         let mut planner = planner;
         loop {
             self.ask_more(&mut planner).await?;
@@ -50,14 +63,14 @@ impl Planning<'_> {
         }
     }
 
-    pub(super) async fn ask(&self, asked: Asked, wanted: WantedSignatures) -> Result<(), Unplanned> {
+    async fn ask(&self, asked: Asked, wanted: WantedSignatures) -> Result<(), Unplanned> {
         lock(&self.planned.answers).under_way.push_back(asked);
         let request = SignatureRequest { file: self.file.file.number, wanted };
         let sent = self.exchange.outbox.send(Envelope::new(self.job.id.0, request)).await;
         sent.map_err(|_| Unplanned::Whole)
     }
 
-    pub(super) async fn next_answer(&self) -> Result<SignatureAnswer, Unplanned> {
+    async fn next_answer(&self) -> Result<SignatureAnswer, Unplanned> {
         loop {
             let answer = lock(&self.planned.answers).arrived.pop_front();
             if let Some((answer, _charge)) = answer {
@@ -85,8 +98,7 @@ impl Planning<'_> {
 
     /// Returns how many bytes were cut and not sent.
     fn ahead(&self, planner: &Planner) -> u64 {
-        let (cut, _) = planner.matched();
-        cut.saturating_sub(lock(&self.job.machine).sent_until(self.file.file.number))
+        planner.cut_until().saturating_sub(lock(&self.job.machine).sent_until(self.file.file.number))
     }
 
     async fn answered(&mut self, planner: Planner, answer: SignatureAnswer) -> Result<Planner, Unplanned> {
@@ -118,7 +130,7 @@ impl Planning<'_> {
     }
 
     /// Adds coarse signatures, if there is memory for them.
-    pub(super) fn add_coarse(
+    fn add_coarse(
         &mut self,
         planner: &mut Planner,
         pieces: &[u8],
@@ -137,8 +149,7 @@ impl Planning<'_> {
     async fn cut(&self, planner: Planner) -> Result<Planner, Unplanned> {
         let (open, held, mut planner) = (self.open.clone(), self.file.held.clone(), planner);
         let cut = self.exchange.disk.run(move || {
-            let (at, _) = planner.matched();
-            let mut chunk = at / CHUNK_LEN as u64;
+            let mut chunk = planner.cut_until() / CHUNK_LEN as u64;
             if held.contains(chunk) {
                 while held.contains(chunk) {
                     chunk += 1;
@@ -163,8 +174,7 @@ impl Planning<'_> {
         }
         self.exchange.work.notify_waiters();
         if !self.pays && (frontier >= TRIAL_LEN || planner.is_finished()) {
-            let (cut, matched) = planner.matched();
-            self.pays = matched >= cut / MATCHED_SHARE_MIN;
+            self.pays = planner.matches_at_least(MATCHED_SHARE_MIN);
             let took = self.begun.elapsed().as_secs_f64();
             let is_slow = |rate: f64| (frontier as f64) < rate * took;
             if !self.pays || self.exchange.compression.network_rate().is_some_and(is_slow) {
