@@ -3,7 +3,7 @@
 use wire::frame::{Announcement, EntryHead};
 use wire::message::OfferedItem;
 use wire::receiver::{FolderEntry, Publish};
-use wire::store::{PendingCommit, Placed, ResumeState, Sink, SourceFile, Staged};
+use wire::store::{PendingCommit, Placed, ResumeState, SharedPart, Sink, SourceFile, Staged};
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, RemotePath};
 
@@ -67,6 +67,15 @@ impl Sink for LocalErrorContext<Box<dyn Sink>> {
 impl Staged for LocalErrorContext<Box<dyn Staged>> {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
         self.0.write(chunk).map_err(here)
+    }
+
+    fn write_sharing(
+        &self,
+        chunk: &VerifiedChunk<'_>,
+        old: &dyn SourceFile,
+        parts: &[SharedPart],
+    ) -> Result<(), Failure> {
+        self.0.write_sharing(chunk, old, parts).map_err(here)
     }
 
     fn hole(&self, offset: u64, len: u64) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! Helpers for several modules: generated content, pictures of folders, clients' events, waiting.
 
+pub(crate) mod disk;
 pub(crate) mod fake_client;
 pub(crate) mod fake_frames;
 pub(crate) mod fake_server;

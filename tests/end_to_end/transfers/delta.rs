@@ -2,6 +2,7 @@
 //! the same as without it.
 
 use crate::mirrors::{Mirror, WAYS};
+use crate::support::disk::Kind;
 use crate::support::{assert_same, content, event, leftovers, wait_until};
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,9 @@ const LEN: usize = 32 << 20;
 /// The least that a server may be configured with.
 const LITTLE_MEMORY: &str =
     "[limits]\nmemory_per_session = \"40 MiB\"\nmemory_per_user = \"80 MiB\"\nmemory = \"160 MiB\"\n";
+
+/// Room that a filesystem takes for its own records of the changes.
+const METADATA: u64 = 1 << 20;
 
 /// The old content, with a page changed now and then, some bytes inserted, and some at the end.
 fn edited(old: &[u8]) -> Vec<u8> {
@@ -225,4 +229,41 @@ fn profiles_and_results_have_it_and_other_words_are_usage_errors() {
         "{}",
         ran.stderr
     );
+}
+
+/// What is the same takes no room on a filesystem whose files can share blocks, at the server and at the client.
+#[test]
+fn only_what_is_new_takes_room_where_files_share_blocks() {
+    for kind in [Kind::Xfs, Kind::Btrfs] {
+        let Some(disk) = kind.disk() else { continue };
+        let mut world = World::empty_in(&disk.place());
+        world.add_user("tester", "full");
+        world.serve(&[]);
+        let old = content(1, LEN);
+        let changed: Vec<usize> = (3..LEN / 4096).step_by(25).collect();
+        let mut new = old.clone();
+        changed
+            .iter()
+            .for_each(|page| new[page * 4096..][..4096].copy_from_slice(&content(*page as u64, 4096)));
+        fs::write(world.root().join("file"), &old).unwrap();
+        fs::write(world.local().join("new"), &new).unwrap();
+        fs::write(world.local().join("file"), &old).unwrap();
+        let url = world.url("file");
+        // Another name of the old file keeps its blocks, so that what is taken shows.
+        for (folder, command) in [
+            (world.root(), ["put", "--json", "--delta=always", "new", &url]),
+            (world.local(), ["get", "--json", "--delta=always", &url, "file"]),
+        ] {
+            fs::hard_link(folder.join("file"), folder.join("kept")).unwrap();
+            disk.sync();
+            let before = disk.free_bytes();
+            check_delta(&world.check(command));
+            disk.sync();
+            let taken = before - disk.free_bytes();
+            assert!(fs::read(folder.join("file")).unwrap() == new);
+            assert!(fs::read(folder.join("kept")).unwrap() == old, "the old file was changed");
+            let room = (changed.len() * 4096) as u64;
+            assert!(taken <= room + room / 10 + METADATA, "{kind:?}: {taken} bytes for {room}");
+        }
+    }
 }

@@ -25,6 +25,9 @@
 //! | btrfs, f2fs and all others | after the content of a file that was synced: btrfs records the content's place some time
 //! after it has been written |
 //!
+//! Two files can share the same blocks until one of them changes on xfs, btrfs and bcachefs. zfs can too, but only in its own,
+//! longer blocks that have reached the disk. xfs may be made without it; then the same call copies.
+//!
 //! Where one sync for all is not known to work, files and folders are synced one by one. Writes to a server or another program
 //! are synced before the file gets its name: these report a full disk only then.
 
@@ -38,6 +41,8 @@ pub(super) struct FilesystemKind {
     pub(super) is_local: bool,
     /// One call syncs all of it, and reports errors.
     pub(super) syncs_as_a_whole: bool,
+    /// Two of its files can share blocks.
+    pub(super) shares_blocks: bool,
     /// When a name reaches the disk.
     pub(super) names: NameOrder,
 }
@@ -54,6 +59,9 @@ pub(super) enum NameOrder {
 }
 
 impl FilesystemKind {
+    const UNKNOWN: Self =
+        Self { is_local: false, syncs_as_a_whole: false, shares_blocks: false, names: NameOrder::AfterSync };
+
     /// Returns the kind with this number, on this device.
     pub(super) fn of(number: i64, device: u64) -> Self {
         match number {
@@ -63,10 +71,11 @@ impl FilesystemKind {
                     XFS => NameOrder::AfterContent,
                     _ => NameOrder::AfterSync,
                 };
-                Self { is_local: true, syncs_as_a_whole: tells_of_errors(), names }
+                let shares_blocks = matches!(number, XFS | BTRFS | BCACHEFS);
+                Self { is_local: true, syncs_as_a_whole: tells_of_errors(), shares_blocks, names }
             }
-            OVERLAYFS => Self { is_local: true, syncs_as_a_whole: false, names: NameOrder::AfterSync },
-            _ => Self { is_local: false, syncs_as_a_whole: false, names: NameOrder::AfterSync },
+            OVERLAYFS => Self { is_local: true, ..Self::UNKNOWN },
+            _ => Self::UNKNOWN,
         }
     }
 }
@@ -126,10 +135,7 @@ mod tests {
         const SMB2: i64 = 0xfe53_4d42;
         for number in [NFS, FUSE, SMB2, 1] {
             let kind = FilesystemKind::of(number, 0);
-            assert_eq!(
-                kind,
-                FilesystemKind { is_local: false, syncs_as_a_whole: false, names: NameOrder::AfterSync }
-            );
+            assert_eq!(kind, FilesystemKind::UNKNOWN);
         }
         assert!(FilesystemKind::of(EXT, 0).is_local && !FilesystemKind::of(OVERLAYFS, 0).syncs_as_a_whole);
         assert_eq!(FilesystemKind::of(EXT, 0).names, NameOrder::AfterSync, "nobody knows of a journal");

@@ -81,7 +81,7 @@ pub use local::{Chunks, FileCopy, Keeping, LocalFolder, LocalStorage, STREAM_MOD
 pub use names::{NameKind, Names};
 #[cfg(test)]
 pub(crate) use placing::Unsynced;
-pub use placing::{PendingCommit, Placed, Staged, StagedEntry};
+pub use placing::{PendingCommit, Placed, SharedPart, Staged, StagedEntry};
 pub use sink::{Base, Find, ResumeState, Sink, TreeSink, TreeSinkOptions};
 pub use spelling::{Spellings, is_respelling, respell};
 pub(crate) use spelling::{is_entry, is_same};

@@ -7,6 +7,7 @@ pub(crate) use staged_entry::Unsynced;
 
 use crate::failure::{Failure, FailureCode};
 use crate::receiver::Publish;
+use crate::store::SourceFile;
 use crate::verified::VerifiedChunk;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,15 @@ pub enum PendingCommit {
 pub trait Staged: Send + Sync {
     /// Writes a chunk.
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure>;
+    /// Writes a chunk, of which these parts are also in `old`: the filesystem may let both files share the blocks.
+    fn write_sharing(
+        &self,
+        chunk: &VerifiedChunk<'_>,
+        _old: &dyn SourceFile,
+        _parts: &[SharedPart],
+    ) -> Result<(), Failure> {
+        self.write(chunk)
+    }
     /// Records chunks of zeros; called only for a sink that makes holes.
     fn hole(&self, _offset: u64, _len: u64) -> Result<(), Failure> {
         Err(FailureCode::Unsupported.into())
@@ -47,6 +57,37 @@ pub trait Staged: Send + Sync {
     /// Discards the file, including anything a later run could resume from.
     fn discard(&self) {}
 }
+
+/// Whole blocks of a new file that are also in an old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedPart {
+    /// Their offset in the new file.
+    pub offset: u64,
+    /// Their offset in the old one.
+    pub old_offset: u64,
+    /// Their number of bytes.
+    pub len: u64,
+}
+
+impl SharedPart {
+    /// Returns the whole blocks of `len` bytes that lie at `offset` in the new file, and at `old_offset` in the old one; `None`
+    /// where a block of the one has parts of two blocks of the other.
+    #[must_use]
+    pub fn blocks_of(offset: u64, old_offset: u64, len: u64) -> Option<Self> {
+        let block = BLOCK_LEN as u64;
+        let begin = offset.next_multiple_of(block);
+        let end = (offset + len) / block * block;
+        let is_aligned = offset % block == old_offset % block;
+        (is_aligned && begin < end).then(|| Self {
+            offset: begin,
+            old_offset: old_offset + (begin - offset),
+            len: end - begin,
+        })
+    }
+}
+
+/// The block size of most filesystems.
+pub(in crate::store) const BLOCK_LEN: usize = 4096;
 
 /// The last check before a change becomes visible.
 pub(in crate::store) fn check_going(over: &CancellationToken) -> Result<(), Failure> {

@@ -31,6 +31,17 @@ pub trait TargetFile: Send + Sync {
     fn share_content(&self, _source: &dyn SourceFile) -> io::Result<bool> {
         Ok(false)
     }
+    /// Lets the file share the blocks of `source` at `source_offset`, where the filesystem can; both offsets and the length are
+    /// of whole blocks. Returns true if after that the file has `bytes` at `offset`; if not, any bytes may be there.
+    fn share_blocks(
+        &self,
+        _source: &dyn SourceFile,
+        _source_offset: u64,
+        _bytes: &[u8],
+        _offset: u64,
+    ) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Copies at most `len` bytes of `source` at `offset` to the same offset. Returns the number of bytes; 0 at the end.
     fn copy_content(&self, source: &dyn SourceFile, offset: u64, len: u64) -> io::Result<u64> {
         copy_through_memory(self, source, offset, len)

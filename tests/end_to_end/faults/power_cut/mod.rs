@@ -4,12 +4,11 @@
 //! `FTPX_POWER_CUTS=300` makes this many cuts of each filesystem, however long that takes; `FTPX_POWER_SEED=n` begins with that
 //! seed.
 
-mod disk;
 mod promises;
 mod seeded;
 mod trees;
 
-use disk::{Disk, Kind};
+use crate::support::disk::{Disk, Kind};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use tests::world::{Ran, World, signal};

@@ -1,8 +1,8 @@
 //! The promises of each command when it has ended, and how the next one handles the result of a cut.
 
-use super::disk::Kind;
 use super::trees::{Version, about};
 use super::{Machine, Way};
+use crate::support::disk::Kind;
 use crate::support::event;
 
 /// Runs a check on each available filesystem, in both directions.

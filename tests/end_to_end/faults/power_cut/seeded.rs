@@ -1,8 +1,8 @@
 //! Cuts at random moments of every kind of transfer, each followed by the same command again.
 
-use super::disk::Kind;
 use super::trees::{Files, Version, about, files};
 use super::{Machine, Way};
+use crate::support::disk::Kind;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;

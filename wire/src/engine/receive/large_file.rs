@@ -52,7 +52,8 @@ impl ReceiveJob {
             return self.block_damaged(file, head.frame).map(|()| 0);
         };
         let staged = slot.get_or_init(|| self.stage(&announcement));
-        let written = staged.as_ref().map_err(Clone::clone).and_then(|staged| staged.write(&chunk));
+        let written =
+            staged.as_ref().map_err(Clone::clone).and_then(|staged| content.write(&**staged, &chunk));
         drop(slot);
         let verdict = match written {
             Ok(()) => {

@@ -7,7 +7,7 @@ use super::{ReceiveFault, ReceiveJob};
 use crate::budget::{Charge, OPEN_FILE_LEN};
 use crate::control::Envelope;
 use crate::delta::FileContent;
-use crate::delta::recipe::{decode, rebuild};
+use crate::delta::recipe::{Step, decode, rebuild};
 use crate::delta::signature::SignatureKey;
 use crate::delta::signer::{CoarseWindow, Signer};
 use crate::engine::compression::copied_len;
@@ -21,7 +21,8 @@ use crate::limits::{DELTA_FILE_LEN_MIN, OLD_FILES_MAX, RECIPE_MISMATCHES_MAX, SI
 use crate::message::{FineRun, OfferedItem, SignatureAnswer, SignatureRequest, Signatures, WantedSignatures};
 use crate::path::RemotePath;
 use crate::receiver::ReceiverViolation;
-use crate::store::SourceFile;
+use crate::store::{SharedPart, SourceFile, Staged};
+use crate::verified::VerifiedChunk;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -61,7 +62,15 @@ struct Signing {
 /// A chunk: as it arrived, or as it was made of the old file.
 pub(super) enum Rebuilt<'a> {
     Whole(&'a [&'a [u8]]),
-    Made(Vec<u8>),
+    Made(Made),
+}
+
+/// A chunk that was made of the old file and of what the recipe brought.
+pub(super) struct Made {
+    bytes: Vec<u8>,
+    old: Arc<OldFile>,
+    /// Whole blocks that are the same in both files.
+    parts: Vec<SharedPart>,
 }
 
 impl<'a> Rebuilt<'a> {
@@ -75,7 +84,16 @@ impl<'a> Rebuilt<'a> {
     pub(super) fn rebuilt(&self) -> &[u8] {
         match self {
             Self::Whole(_) => &[],
-            Self::Made(bytes) => bytes,
+            Self::Made(made) => &made.bytes,
+        }
+    }
+}
+
+impl Rebuilt<'_> {
+    pub(super) fn write(&self, staged: &dyn Staged, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Whole(_) => staged.write(chunk),
+            Self::Made(made) => staged.write_sharing(chunk, &*made.old.file, &made.parts),
         }
     }
 }
@@ -109,7 +127,7 @@ impl OldFile {
     /// Makes a chunk by its recipe. Returns also how many bytes were copied. A chunk whose old bytes are gone is zeros, which
     /// its digest refuses.
     pub(super) fn rebuild(
-        &self,
+        self: Arc<Self>,
         recipe: Vec<u8>,
         offset: u64,
         content_len: usize,
@@ -120,8 +138,9 @@ impl OldFile {
             read if read == piece.len() => Ok(()),
             _ => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
         };
-        let made = rebuild(&decoded, recipe, content_len, copy).unwrap_or_else(|_| vec![0; content_len]);
-        Ok((Rebuilt::Made(made), copied_len(&decoded.steps)))
+        let bytes = rebuild(&decoded, recipe, content_len, copy).unwrap_or_else(|_| vec![0; content_len]);
+        let (parts, copied) = (shared_parts(&decoded.steps, offset), copied_len(&decoded.steps));
+        Ok((Rebuilt::Made(Made { bytes, old: self, parts }), copied))
     }
 
     fn next_window(&self) -> Option<CoarseWindow> {
@@ -146,6 +165,19 @@ impl OldFile {
         signing.charge.set(kept);
         signatures.ok().flatten()
     }
+}
+
+fn shared_parts(steps: &[Step], chunk_offset: u64) -> Vec<SharedPart> {
+    let mut at = chunk_offset;
+    let mut parts = Vec::new();
+    for step in steps {
+        let len = step.len() as u64;
+        if let Step::Copy { offset, .. } = *step {
+            parts.extend(SharedPart::blocks_of(at, offset, len));
+        }
+        at += len;
+    }
+    parts
 }
 
 impl ReceiveJob {

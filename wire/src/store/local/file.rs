@@ -1,6 +1,7 @@
 //! Open files of the local filesystem: sources for reading, and targets for writing.
 
 use super::stat::{identity_of, metadata_of, times};
+use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::metadata::{Kind, MODE_BITS, Timestamp};
 use crate::modes::ModePolicy;
@@ -67,6 +68,35 @@ impl TargetFile for LocalTarget {
     fn share_content(&self, source: &dyn SourceFile) -> io::Result<bool> {
         let Some(source) = source.local_file() else { return Ok(false) };
         Ok(sys::ioctl_ficlone(&self.fd, source).is_ok()) // where that fails, copying succeeds or tells why not
+    }
+
+    fn share_blocks(
+        &self,
+        source: &dyn SourceFile,
+        source_offset: u64,
+        bytes: &[u8],
+        offset: u64,
+    ) -> io::Result<bool> {
+        let Some(source) = source.local_file().filter(|_| self.kind.shares_blocks) else { return Ok(false) };
+        let (mut from, mut to, end) = (source_offset, offset, offset + bytes.len() as u64);
+        while to < end {
+            let len = usize::try_from(end - to).unwrap_or(usize::MAX);
+            match sys::copy_file_range(source, Some(&mut from), &self.fd, Some(&mut to), len) {
+                Ok(0) | Err(_) => return Ok(false), // what was wrong shows when the bytes are written
+                Ok(_) => beat(),
+            }
+        }
+        // The source may have changed since its bytes were verified.
+        let mut there = vec![0; bytes.len().min(COMPARED_AT_ONCE)];
+        for (number, expected) in bytes.chunks(COMPARED_AT_ONCE).enumerate() {
+            let there = &mut there[..expected.len()];
+            let at = offset + (number * COMPARED_AT_ONCE) as u64;
+            if rustix::io::pread(&self.fd, &mut *there, at)? != expected.len() || there != expected {
+                return Ok(false);
+            }
+            beat();
+        }
+        Ok(true)
     }
 
     fn copy_content(&self, source: &dyn SourceFile, offset: u64, len: u64) -> io::Result<u64> {
@@ -190,6 +220,9 @@ pub(super) fn sync_each(fd: &OwnedFd) -> io::Result<()> {
 pub(super) fn unique_mount(stat: &sys::Statx) -> u64 {
     if stat.stx_mask & MOUNT_ID.bits() == 0 { 0 } else { stat.stx_mnt_id }
 }
+
+/// Bytes of shared blocks that are read and compared at a time.
+const COMPARED_AT_ONCE: usize = 64 * 1024;
 
 /// `STATX_MNT_ID_UNIQUE` of statx(2), which rustix has no name for: a number of the mount that is never reused.
 pub(super) const MOUNT_ID: StatxFlags = StatxFlags::from_bits_retain(0x4000);

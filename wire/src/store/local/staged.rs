@@ -25,7 +25,8 @@ pub(super) fn create(
     staged: &StagedName,
     mode: u32,
 ) -> io::Result<Box<dyn TargetFile>> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Shared blocks are read again.
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let created = mode & PERMISSIONS & !folder.modes.umask; // bits that are always set are set with its metadata
     let fd = sys::openat(&folder.fd, staged.as_bytes(), flags, Mode::from_raw_mode(created))?;
     let is_locked = lock_file(&fd)?;
@@ -96,7 +97,7 @@ pub(super) fn replace_by_hard_link(
 
 /// Reopens a staged file of an earlier run for writing.
 pub(super) fn reopen(folder: &LocalFolder, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
-    folder.open_own(staged.as_bytes(), OFlags::WRONLY).map(|file| Box::new(file) as Box<dyn TargetFile>)
+    folder.open_own(staged.as_bytes(), OFlags::RDWR).map(|file| Box::new(file) as Box<dyn TargetFile>)
 }
 
 /// Opens a staged file to read the data of an earlier run.

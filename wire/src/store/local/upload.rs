@@ -1,6 +1,7 @@
 //! Files of a filesystem while they are written: staged files with their journals, preallocation and holes, the commit that gives
 //! them their names, and copies within the filesystem.
 
+mod chunk_journal;
 mod commit;
 mod content;
 mod file_copy;

@@ -15,7 +15,9 @@ impl Planning<'_> {
     pub(super) async fn plan(&mut self) -> Result<(), Unplanned> {
         let path = self.file.file.announcement.path.clone();
         self.ask(Asked::First, WantedSignatures::First { path }).await?;
-        let SignatureAnswer::First { len, key, pieces, more } = self.next_answer().await? else { return Ok(()) };
+        let SignatureAnswer::First { len, key, pieces, more } = self.next_answer().await? else {
+            return Ok(());
+        };
         if i64::try_from(len).is_err() {
             return Err(Unplanned::Violation);
         }
@@ -130,12 +132,7 @@ impl Planning<'_> {
     }
 
     /// Adds coarse signatures, if there is memory for them.
-    fn add_coarse(
-        &mut self,
-        planner: &mut Planner,
-        pieces: &[u8],
-        more: bool,
-    ) -> Result<(), Unplanned> {
+    fn add_coarse(&mut self, planner: &mut Planner, pieces: &[u8], more: bool) -> Result<(), Unplanned> {
         let kept = planner.kept_len(pieces.len());
         let is_first = self.charge.amount() == 0;
         if !cover(&mut self.charge, kept, &self.job.memory) {

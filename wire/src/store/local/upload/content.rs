@@ -1,5 +1,6 @@
 //! Writing verified content to a file of a filesystem: as it is, or with holes where it is zero.
 
+use crate::store::placing::BLOCK_LEN;
 use crate::store::{TargetFile, write_fully};
 use std::io::{self, IoSlice};
 
@@ -60,5 +61,5 @@ fn next_run(bytes: &[u8], offset: u64) -> (&[u8], bool) {
 /// A chunk in full records has 32 pieces, or one more if its first record is shared.
 const PIECES_AT_ONCE: usize = 40;
 
-/// The block size of most filesystems: a smaller run of zeros saves no space.
-pub(in crate::store) const HOLE_LEN: usize = 4096;
+/// A smaller run of zeros saves no space.
+pub(in crate::store) const HOLE_LEN: usize = BLOCK_LEN;

@@ -5,14 +5,13 @@
 //! the disk is away for a while, written chunks may be lost; the journal then is of another boot or mount, and each chunk that
 //! it lists is read and hashed before it counts.
 
+use super::chunk_journal::{Journal, journal_len_max};
 use super::content::{write_pieces, write_with_holes};
 use super::preallocator::Preallocator;
 use crate::checksum::{Checksum, ChunkPlace, Digest};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::Announcement;
-use crate::journal::{
-    JOURNAL_HEAD_LEN, JOURNAL_RECORD_LEN, JournalHead, JournalKey, decode_records, encode_record,
-};
+use crate::journal::{JOURNAL_HEAD_LEN, JOURNAL_RECORD_LEN, JournalHead, JournalKey, decode_records};
 use crate::limits::CHUNK_LEN;
 use crate::metadata::SourceId;
 use crate::path::{Name, NameRef};
@@ -20,11 +19,12 @@ use crate::receiver::Publish;
 use crate::store::admission::NameAdmission;
 use crate::store::boot::boot_id;
 use crate::store::busy::BusyPatience;
-use crate::store::placing::{Placed, Staged, StagedEntry, Unsynced, check_going};
-use crate::store::{DiskFolder, StagedName, TargetFile, read_fully, write_fully};
+use crate::store::placing::{Placed, SharedPart, Staged, StagedEntry, Unsynced, check_going};
+use crate::store::{DiskFolder, SourceFile, StagedName, TargetFile, read_fully};
 use crate::sync::lock;
 use crate::verified::VerifiedChunk;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
@@ -78,14 +78,6 @@ pub(in crate::store) struct StagedFile {
 
 /// Existing chunks, with their digests.
 pub type Chunks = Vec<(u64, Digest)>;
-
-struct Journal {
-    key: JournalKey,
-    head: [u8; JOURNAL_HEAD_LEN],
-    file: Box<dyn TargetFile>,
-    /// Offset of the next record.
-    end: AtomicU64,
-}
 
 /// Starts a new file.
 pub(in crate::store) fn begin(
@@ -141,15 +133,17 @@ pub(in crate::store) fn resume(
     chunks.retain(|(chunk, _)| chunk_end(*chunk, size) <= len);
     // A server or another program may have lost written data, even in the same boot.
     let journal = if before.is_of_same_boot(&head) && file.place().ok()?.is_local {
+        if place.sparse {
+            clear_behind(&*file, &chunks, size, len).ok()?;
+        }
         let records = (bytes.len() - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
         let end = (JOURNAL_HEAD_LEN + records * JOURNAL_RECORD_LEN) as u64;
         let head = *bytes.first_chunk::<JOURNAL_HEAD_LEN>()?;
-        Journal { key: keeping.key.clone(), head, file: journal, end: AtomicU64::new(end) }
+        Journal::reopened(keeping, head, journal, end)
     } else {
         drop(journal);
         chunks = intact(&place, &staged, size, keeping.checksum, chunks);
-        file.set_len(end_of(&chunks, size)).ok()?; // bytes behind the chunks are not proven to be of this file
-        file.set_len(len).ok()?;
+        clear_behind(&*file, &chunks, size, len).ok()?;
         Journal::create(&place, &staged, keeping, &head, &chunks).ok()?
     };
     chunks.sort_unstable_by_key(|(chunk, _)| *chunk);
@@ -263,46 +257,14 @@ fn end_of(chunks: &Chunks, size: u64) -> u64 {
     chunks.iter().map(|(chunk, _)| chunk_end(*chunk, size)).max().unwrap_or(0)
 }
 
+/// Removes the bytes behind the chunks, which are not proven to be of this file. It keeps its length.
+fn clear_behind(file: &dyn TargetFile, chunks: &Chunks, size: u64, len: u64) -> io::Result<()> {
+    file.set_len(end_of(chunks, size))?;
+    file.set_len(len)
+}
+
 fn chunk_end(chunk: u64, size: u64) -> u64 {
     chunk.saturating_add(1).saturating_mul(CHUNK_LEN as u64).min(size)
-}
-
-/// Upper bound of a journal's length: one record per chunk, plus a few more after crashes.
-fn journal_len_max(size: u64) -> u64 {
-    let records = size.div_ceil(CHUNK_LEN as u64).saturating_mul(2);
-    records.saturating_mul(JOURNAL_RECORD_LEN as u64).saturating_add(JOURNAL_HEAD_LEN as u64)
-}
-
-impl Journal {
-    fn create(
-        place: &Placement,
-        staged: &StagedName,
-        keeping: &Keeping,
-        head: &JournalHead,
-        chunks: &[(u64, Digest)],
-    ) -> io::Result<Self> {
-        let file = place.folder.create_journal(staged)?;
-        let head = head.encode(&keeping.key);
-        let mut bytes = head.to_vec();
-        for (chunk, digest) in chunks {
-            bytes.extend_from_slice(&encode_record(&keeping.key, &head, *chunk, *digest));
-        }
-        if let Err(error) = write_fully(&*file, &mut [IoSlice::new(&bytes)], 0) {
-            let _ = place.folder.remove_journal(staged); // a remaining staged file has no journal
-            return Err(error);
-        }
-        Ok(Self { key: keeping.key.clone(), head, file, end: AtomicU64::new(bytes.len() as u64) })
-    }
-
-    fn add(&self, chunk: &VerifiedChunk<'_>) -> io::Result<()> {
-        let record = encode_record(&self.key, &self.head, chunk.offset() / CHUNK_LEN as u64, chunk.digest());
-        let at = self.end.fetch_add(JOURNAL_RECORD_LEN as u64, Ordering::Relaxed);
-        write_fully(&*self.file, &mut [IoSlice::new(&record)], at)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.end.load(Ordering::Relaxed) <= JOURNAL_HEAD_LEN as u64
-    }
 }
 
 impl StagedFile {
@@ -349,6 +311,23 @@ impl StagedFile {
             let _ = self.place.folder.remove_journal(&self.staged);
         }
     }
+
+    /// Writes bytes; `is_empty` if none were written there.
+    fn write_at(&self, pieces: &[&[u8]], offset: u64, is_empty: bool) -> io::Result<()> {
+        let _turn = lock(&self.writing);
+        if self.place.sparse && is_empty && offset >= self.empty_from {
+            write_with_holes(&*self.file, pieces, offset).map(drop)
+        } else {
+            write_pieces(&*self.file, pieces, offset)
+        }
+    }
+
+    fn written(&self, chunk: &VerifiedChunk<'_>, len: u64) {
+        self.write_out_ahead(len);
+        if let Some(journal) = &self.journal {
+            let _ = journal.add(chunk); // a chunk missing in the journal is only sent again
+        }
+    }
 }
 
 impl Staged for StagedFile {
@@ -356,17 +335,41 @@ impl Staged for StagedFile {
         if let Some(preallocator) = &self.preallocator {
             preallocator.reserve_ahead(&*self.file, chunk);
         }
-        let turn = lock(&self.writing);
-        if self.place.sparse && chunk.offset() >= self.empty_from {
-            write_with_holes(&*self.file, chunk.pieces(), chunk.offset()).map(drop)?
-        } else {
-            write_pieces(&*self.file, chunk.pieces(), chunk.offset())?
+        self.write_at(chunk.pieces(), chunk.offset(), true)?;
+        self.written(chunk, chunk.pieces().iter().map(|piece| piece.len() as u64).sum());
+        Ok(())
+    }
+
+    fn write_sharing(
+        &self,
+        chunk: &VerifiedChunk<'_>,
+        old: &dyn SourceFile,
+        parts: &[SharedPart],
+    ) -> Result<(), Failure> {
+        let [content] = chunk.pieces() else { return self.write(chunk) };
+        let bytes = |range: Range<u64>| {
+            let at = |offset: u64| usize::try_from(offset - chunk.offset()).ok();
+            content.get(at(range.start)?..at(range.end)?)
+        };
+        let (mut gaps, mut at, mut is_empty) = (Vec::new(), chunk.offset(), true);
+        for part in parts {
+            let end = part.offset + part.len;
+            let Some(shared) = bytes(part.offset..end) else { continue };
+            if self.file.share_blocks(old, part.old_offset, shared, part.offset)? {
+                gaps.push(at..part.offset);
+                at = end;
+            } else {
+                is_empty = false; // any bytes may be there now
+            }
         }
-        drop(turn);
-        self.write_out_ahead(chunk.pieces().iter().map(|piece| piece.len() as u64).sum());
-        if let Some(journal) = &self.journal {
-            let _ = journal.add(chunk); // a chunk missing in the journal is only sent again
+        gaps.push(at..chunk.offset() + content.len() as u64);
+        let mut written = 0;
+        for gap in gaps {
+            let own = bytes(gap.clone()).unwrap_or_default();
+            self.write_at(&[own], gap.start, is_empty)?;
+            written += own.len() as u64;
         }
+        self.written(chunk, written);
         Ok(())
     }
 

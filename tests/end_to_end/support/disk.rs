@@ -60,7 +60,7 @@ impl Kind {
                 "a kernel with this filesystem"
             }
         };
-        eprintln!("skipped: a power cut of {self:?} needs {missing}");
+        eprintln!("skipped: a disk of {self:?} needs {missing}");
         None
     }
 }
@@ -99,6 +99,12 @@ impl Disk {
 
     fn copy(&self) -> PathBuf {
         self.folder.path().join("copy.img")
+    }
+
+    /// Returns the free room, in bytes.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        let of = rustix::fs::statvfs(self.place()).unwrap();
+        of.f_bfree * of.f_frsize
     }
 
     /// Writes everything to the disk.
