@@ -44,6 +44,8 @@ pub(crate) struct ServerEvent<'a> {
     /// It is the client that has failed: it could not read what it was to send.
     pub(crate) is_clients: bool,
     pub(crate) counts: OperationCounts,
+    /// It goes on reading the file that the session has read before.
+    pub(crate) is_continuation: bool,
     pub(crate) duration: Duration,
 }
 
@@ -95,6 +97,8 @@ pub(crate) struct EventSource {
     user: String,
     peer: SocketAddr,
     listener: Arc<dyn EventListener>,
+    /// The file of the latest READ.
+    read_last: Mutex<Option<RemotePath>>,
 }
 
 /// A request under way.
@@ -102,6 +106,7 @@ pub(crate) struct Operation {
     source: Arc<EventSource>,
     command: &'static str,
     begin: Instant,
+    is_continuation: bool,
     has_ended: AtomicBool,
     state: Mutex<OperationState>,
 }
@@ -120,7 +125,7 @@ struct OperationState {
 impl EventSource {
     /// The source of a session's events.
     pub(crate) fn new(user: &str, peer: SocketAddr, listener: Arc<dyn EventListener>) -> Arc<Self> {
-        Arc::new(Self { user: user.to_owned(), peer, listener })
+        Arc::new(Self { user: user.to_owned(), peer, listener, read_last: Mutex::default() })
     }
 
     /// A request begins.
@@ -130,9 +135,19 @@ impl EventSource {
             source: self.clone(),
             command: request.spec().name,
             begin: Instant::now(),
+            is_continuation: self.is_continuation(request),
             has_ended: AtomicBool::new(false),
             state: Mutex::new(OperationState { path, to, ..OperationState::default() }),
         })
+    }
+
+    /// True for a READ of the same file as the one before.
+    fn is_continuation(&self, request: &Request) -> bool {
+        let Request::ReadFile(read) = request else { return false };
+        let mut last = lock(&self.read_last);
+        let is_same = last.as_ref() == Some(&read.path);
+        *last = Some(read.path.clone());
+        is_same
     }
 }
 
@@ -241,6 +256,7 @@ impl Operation {
             failure,
             is_clients: own.is_none() && failure.is_some(),
             counts: state.counts,
+            is_continuation: self.is_continuation,
             duration: self.begin.elapsed(),
         });
     }
@@ -266,6 +282,7 @@ impl Operation {
             failure,
             is_clients: false,
             counts: OperationCounts::default(),
+            is_continuation: false,
             duration: self.begin.elapsed(),
         });
     }

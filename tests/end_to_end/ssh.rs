@@ -102,6 +102,7 @@ fn paths_begin_at_home_and_name_the_whole_filesystem() {
     ] {
         assert_eq!(there.check(&["cat", path]).text(), content, "{path}");
     }
+    assert_eq!(there.check(&["tail", "-c", "2", "there:here.txt"]).text(), "re");
     assert_eq!(there.check(&["ls", "there:"]).text(), "here.txt\nlink\n");
     let missing = there.client(&["cat", "there:missing"]);
     assert_eq!(

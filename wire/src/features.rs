@@ -12,8 +12,10 @@ impl Features {
     pub const COMPRESSION: Self = Self(1 << 0);
     /// Only what is new of large files that replace others is sent.
     pub const DELTA: Self = Self(1 << 1);
+    /// Parts of files may be read.
+    pub const READING: Self = Self(1 << 2);
     /// The features known to this version.
-    pub const KNOWN: Self = Self(Self::COMPRESSION.0 | Self::DELTA.0);
+    pub const KNOWN: Self = Self(Self::COMPRESSION.0 | Self::DELTA.0 | Self::READING.0);
 
     /// The features whose bits are set in `bits`, known or not.
     #[must_use]

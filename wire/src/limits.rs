@@ -124,6 +124,8 @@ pub const PIECE_SIGNED_LEN_MIN: usize = 256;
 pub const RECIPE_MISMATCHES_MAX: usize = 8;
 /// Most steps of a recipe: a copy and a literal for each of the shortest pieces of a chunk.
 pub const RECIPE_STEPS_MAX: usize = 4608;
+/// Most bytes of a file's content in one answer: little enough for the control connection, which other requests share.
+pub const READ_LEN_MAX: u32 = 64 * 1024;
 /// Most bytes of the names and values of a file's extended attributes together: more than common filesystems store.
 pub const XATTRS_LEN_MAX: usize = 64 * 1024;
 /// Most bytes of memory that one session may use at a server, by default: all lanes of a session at full speed take less

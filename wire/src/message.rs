@@ -70,6 +70,8 @@ messages! {
         Fidelity -> FidelityReport = 40, "FIDELITY", Change, Control, [path];
         /// Client: copy a file at the server.
         CopyFile -> Copied = 42, "COPY", Change, Control, [from, to];
+        /// Client: a part of a file's content.
+        ReadFile -> FilePart = 44, "READ", See, Control, [path];
     }
     session {
         /// Client: stop the request or job with this request id.
@@ -111,6 +113,8 @@ messages! {
         FidelityReport(FidelityReport) = 41;
         /// Server: the answer to `CopyFile`.
         Copied(Copied) = 43;
+        /// Server: the answer to `ReadFile`.
+        FilePart(FilePart) = 45;
 
         /// Either: the answer to `Ping`.
         Pong(Pong) = 50;
@@ -240,6 +244,29 @@ pub struct Copied {
     pub bytes: u64,
 }
 
+/// Asks for a part of a file's content. Needs the feature [`READING`](crate::features::Features::READING).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadFile {
+    /// The file; a link is followed.
+    pub path: RemotePath,
+    /// The first byte.
+    pub offset: u64,
+    /// Most bytes to return, at most [`READ_LEN_MAX`](crate::limits::READ_LEN_MAX).
+    pub length: u32,
+}
+
+/// A part of a file's content, and the state of the file when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePart {
+    /// The content; shorter than requested only at the end of the file.
+    #[serde(with = "byte_string")]
+    pub bytes: Vec<u8>,
+    /// The file's size in bytes.
+    pub size: u64,
+    /// The file's number (inode): another file under the same path has another one.
+    pub file: u64,
+}
+
 /// Changes metadata; `None` leaves a value unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetMetadata {
@@ -345,7 +372,10 @@ mod tests {
                 .map(|spec| spec.name)
                 .collect()
         };
-        assert_eq!(allowed(Access::Read), ["LIST", "STAT", "GET", "HASH", "SPACE", "SELECT", "DIGESTS"]);
+        assert_eq!(
+            allowed(Access::Read),
+            ["LIST", "STAT", "GET", "HASH", "SPACE", "SELECT", "DIGESTS", "READ"]
+        );
         assert_eq!(allowed(Access::Drop), ["PUT"]);
         assert!(!allowed(Access::Write).contains(&"REMOVE") && allowed(Access::Write).contains(&"PUT"));
         let of_users = SPECS.iter().filter(|spec| spec.needs != Needs::Login).count();

@@ -36,6 +36,7 @@ mod rm;
 mod script;
 mod shell;
 mod stat;
+mod tail;
 mod together;
 mod touch;
 mod transfer;
@@ -98,6 +99,7 @@ pub(crate) enum Command {
     Check(Box<check::CheckArgs>),
     Retry(retry::RetryArgs),
     Cat(cat::CatArgs),
+    Tail(tail::TailArgs),
     Mkdir(mkdir::MkdirArgs),
     Rm(rm::RmArgs),
     Mv(mv::MvArgs),
@@ -158,6 +160,7 @@ pub(crate) enum OnlineCommand {
     Check(check::CheckCommand),
     Retry(retry::RetryCommand),
     Cat(cat::CatCommand),
+    Tail(tail::TailCommand),
     Mkdir(mkdir::MkdirCommand),
     Rm(rm::RmCommand),
     Mv(mv::MvCommand),
@@ -279,6 +282,7 @@ impl Task {
                 retry => online(retry, OnlineCommand::Retry),
             },
             Command::Cat(typed) => online(cat::CatCommand::new(typed, scope, json)?, OnlineCommand::Cat),
+            Command::Tail(typed) => online(tail::TailCommand::new(typed, scope, json)?, OnlineCommand::Tail),
             Command::Mkdir(typed) => online(mkdir::MkdirCommand::new(typed, scope)?, OnlineCommand::Mkdir),
             Command::Rm(typed) => online(rm::RmCommand::new(typed, scope)?, OnlineCommand::Rm),
             Command::Mv(typed) => online(mv::MvCommand::new(typed, scope)?, OnlineCommand::Mv),
@@ -348,6 +352,7 @@ impl OnlineCommand {
             Self::Check(check) => check.run(context).await,
             Self::Retry(retry) => Box::pin(retry.run(context)).await,
             Self::Cat(cat) => cat.run(session, output).await,
+            Self::Tail(tail) => Box::pin(tail.run(session, output)).await,
             Self::Mkdir(mkdir) => mkdir.run(session, output).await,
             Self::Rm(rm) => rm.run(session, output).await,
             Self::Mv(mv) => mv.run(session, output).await,

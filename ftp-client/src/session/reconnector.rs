@@ -247,6 +247,19 @@ impl Session {
         }
     }
 
+    /// Makes a request that changes nothing, and makes it again each time that the connection was lost meanwhile.
+    pub(crate) async fn repeatedly<T>(&self, request: impl Fn(Self) -> AttemptFuture<T>) -> Result<T, Error> {
+        let (mut session, mut outage) = (self.latest(), Outage::begin());
+        loop {
+            let error = match request(session.clone()).await {
+                Err(error) if session.may_go_on_after(&error) => error,
+                result => return result,
+            };
+            let inner = self.reconnector.reconnect(&session.inner, error, &mut outage).await?;
+            session = Self { inner, reconnector: self.reconnector.clone() };
+        }
+    }
+
     /// True if `error` ended the connection, and another one may be made.
     fn may_go_on_after(&self, error: &Error) -> bool {
         if self.inner.control.was_welcome() {

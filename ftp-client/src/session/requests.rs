@@ -8,10 +8,11 @@ use crate::control::{Control, EndReason};
 use crate::error::Error;
 use std::time::{Duration, Instant};
 use wire::checksum::{Checksum, Digest};
+use wire::features::Features;
 use wire::fidelity::FidelityReport;
 use wire::message::{
-    Answer, Batch, BatchDone, Call, Change, Details, Digests, Done, Entry, Fidelity, List, Message, Ping,
-    Pong, Rename, Stat,
+    Answer, Batch, BatchDone, Call, Change, Details, Digests, Done, Entry, Fidelity, FilePart, List, Message,
+    Ping, Pong, ReadFile, Rename, Stat,
 };
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, RemotePath};
@@ -99,6 +100,33 @@ impl Session {
     /// As the server has it, or if the connection is lost.
     pub(crate) async fn stat_folder(&self, path: &RemotePath, details: Details) -> Result<Entry, Error> {
         self.call(Stat { path: path.clone(), follow: true, details }).await
+    }
+
+    /// Reads at most `length` bytes of a file from `offset` on, up to [`READ_LEN_MAX`](wire::limits::READ_LEN_MAX). A lost
+    /// connection is made again.
+    ///
+    /// # Errors
+    /// As the server has it, `Unsupported` from one of an older version, or if the connection is lost and cannot be made again.
+    pub async fn read_part(&self, path: &RemotePath, offset: u64, length: u32) -> Result<FilePart, Error> {
+        self.repeatedly(|session| {
+            let read = ReadFile { path: path.clone(), offset, length };
+            Box::pin(async move { session.read_part_once(read).await })
+        })
+        .await
+    }
+
+    async fn read_part_once(&self, read: ReadFile) -> Result<FilePart, Error> {
+        let control = &self.inner.control;
+        let (path, length) = (read.path.clone(), read.length as usize);
+        if !Features::READING.are_all_in(control.welcome().await?.features) {
+            let reason = "the server is of an older version, which does not read parts of files (`cat` reads all of a file)";
+            return Err(Error::remote(&path, Failure::new(FailureCode::Unsupported, reason)));
+        }
+        let part: FilePart = self.ask_once(&path, read.into()).await?;
+        if part.bytes.len() > length {
+            return Err(violation(control, "more of a file than was asked for".to_owned()));
+        }
+        Ok(part)
     }
 
     /// Root digests of files below a folder; `None` for those that cannot be read.

@@ -11,6 +11,7 @@ mod list;
 mod list_filter;
 mod make_folder;
 mod put;
+mod read;
 mod remove;
 mod rename;
 mod replace;
@@ -29,7 +30,7 @@ use tracing::debug;
 use wire::command::Needs;
 use wire::control::Envelope;
 use wire::engine::JobEnd;
-use wire::limits::{BATCH_CHANGES_MAX, CHUNK_LEN, WINDOW_FRAMES_MAX, XATTRS_LEN_MAX};
+use wire::limits::{BATCH_CHANGES_MAX, CHUNK_LEN, READ_LEN_MAX, WINDOW_FRAMES_MAX, XATTRS_LEN_MAX};
 use wire::message::{Batch, Call, CopyFile, Digests, Done, Hash, JobOptions, Message, Replace, Request};
 use wire::store::{COPY_BUFFER_LEN, Folder, Storage, is_staged, reserved_name};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
@@ -111,6 +112,10 @@ async fn answer(
         Request::CopyFile(copy) => {
             answer_of::<CopyFile>(copy::run(workspace, copy, cancelled, operation).await)
         }
+        Request::ReadFile(read) => {
+            let work = move |storage: &dyn Storage, read| read::run(storage, &read, &of_work);
+            blocking(workspace, cancelled, read, work).await
+        }
         Request::Batch(batch) => {
             let (access, marks) = (workspace.principal.access(), workspace.marks.clone());
             let made = workspace
@@ -128,6 +133,7 @@ fn answer_len(request: &Request) -> usize {
         Request::Digests(_) => CHUNK_LEN + 64 * BATCH_CHANGES_MAX,
         Request::Batch(_) => 256 * BATCH_CHANGES_MAX,
         Request::CopyFile(_) => COPY_BUFFER_LEN,
+        Request::ReadFile(_) => READ_LEN_MAX as usize,
         Request::List(_)
         | Request::Stat(_)
         | Request::Get(_)
@@ -164,7 +170,8 @@ pub(crate) fn has_times_in_range(request: &Request) -> bool {
         | Request::Replace(_)
         | Request::Sweep(_)
         | Request::Fidelity(_)
-        | Request::CopyFile(_) => None,
+        | Request::CopyFile(_)
+        | Request::ReadFile(_) => None,
     };
     time.is_none_or(|time| time.is_possible())
 }

@@ -50,17 +50,18 @@ impl EventListener for Log {
     }
 }
 
-/// Returns the log level. Storage failures concern the operator, unless the client may have caused them; small queries are not logged by default.
+/// Returns the log level. Storage failures concern the operator, unless the client may have caused them; small queries are not logged by
+/// default, and of a file that is followed only the first request is.
 fn level_of(event: &ServerEvent<'_>) -> Level {
     use FailureCode::{Io, NoSpace, NotFound, ReadOnly, TooManyOpenFiles};
     let code = event.failure.map(|failure| failure.code);
     let is_small = ["STAT", "SPACE", "DIGESTS", "REPLACE"].contains(&event.command);
-    let is_question = is_small || ["LIST", "HASH"].contains(&event.command);
+    let is_question = is_small || ["LIST", "HASH", "READ"].contains(&event.command);
     let is_stored_here =
         event.item.is_none() && !event.is_clients && !["GET", "SELECT"].contains(&event.command);
     match code {
         Some(Io | NoSpace | ReadOnly | TooManyOpenFiles) if is_stored_here => Level::WARN,
-        None if is_small => Level::DEBUG,
+        None if is_small || event.is_continuation => Level::DEBUG,
         // Whoever asks whether something is there may well hear that it is not.
         Some(NotFound) if is_question => Level::DEBUG,
         _ => Level::INFO,
@@ -108,6 +109,7 @@ mod tests {
             failure: Some(&Failure::from(code)),
             is_clients,
             counts: OperationCounts::default(),
+            is_continuation: false,
             duration: std::time::Duration::ZERO,
         })
     }

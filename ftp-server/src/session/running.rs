@@ -38,6 +38,8 @@ pub(super) struct ActiveSession<'a> {
     job_greatest: Option<u32>,
     over: CancellationToken,
     lanes: usize,
+    /// When it last had a request under way.
+    busy: Instant,
     /// When a ping was sent that is not answered yet.
     pinged: Option<Instant>,
     lane_ends: (mpsc::Sender<EndOfLane>, mpsc::Receiver<EndOfLane>),
@@ -63,6 +65,7 @@ impl<'a> ActiveSession<'a> {
             job_greatest: None,
             over: stop.child_token(),
             lanes: 0,
+            busy: Instant::now(),
             pinged: None,
             lane_ends: mpsc::channel(LANE_ENDS),
         }
@@ -78,7 +81,6 @@ impl<'a> ActiveSession<'a> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut draining = interval(DRAIN_LOOK);
         let mut heard = Instant::now();
-        let mut busy = Instant::now();
         loop {
             let step = tokio::select! {
                 received = incoming.recv() => {
@@ -93,7 +95,7 @@ impl<'a> ActiveSession<'a> {
                     heard = Instant::now();
                     self.lane_ended(number, end)
                 }
-                _ = ticks.tick() => self.tick(heard, &mut busy),
+                _ = ticks.tick() => self.tick(heard),
                 _ = draining.tick(), if self.shared.drain.is_cancelled() => {
                     if self.is_busy() { Ok(()) } else { Err(SessionEnd::Drained) }
                 }
@@ -133,15 +135,14 @@ impl<'a> ActiveSession<'a> {
         Ok(())
     }
 
-    /// Ends a session that is silent or idle; otherwise sends a ping. `heard` is when the client was heard last, and `busy`
-    /// when it last had a request under way.
-    fn tick(&mut self, heard: Instant, busy: &mut Instant) -> Result<(), SessionEnd> {
+    /// Ends a session that is silent or idle; otherwise sends a ping. `heard` is when the client was heard last.
+    fn tick(&mut self, heard: Instant) -> Result<(), SessionEnd> {
         if heard.elapsed() > PEER_SILENCE_MAX {
             return Err(SessionEnd::Silent);
         }
         if self.is_busy() {
-            *busy = Instant::now();
-        } else if busy.elapsed() > self.limits.idle_timeout {
+            self.busy = Instant::now();
+        } else if self.busy.elapsed() > self.limits.idle_timeout {
             return Err(SessionEnd::Idle);
         }
         self.tell_stall();
@@ -244,6 +245,7 @@ impl<'a> ActiveSession<'a> {
             self.answer(id, failure).await;
             return Ok(());
         }
+        self.busy = Instant::now();
         self.context.begin(id, &request);
         let token = self.over.child_token();
         lock(&self.requests).insert(id, token.clone());

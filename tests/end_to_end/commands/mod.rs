@@ -19,6 +19,7 @@ mod modes_private;
 mod never_opened;
 mod roots;
 mod slashes;
+mod tails;
 pub(crate) mod times;
 mod trees;
 mod uploads;

@@ -38,11 +38,12 @@ fn the_table_of_everyday_jobs_is_true() {
     fs::write(photos.join("x.tmp"), "").unwrap();
     fs::write(world.local().join("report.pdf"), content(2, 50_000)).unwrap();
     fs::write(world.root().join("photos.txt"), "photos\nof May\n").unwrap();
+    fs::write(world.root().join("today.log"), "begun\nended\n").unwrap();
     fs::write(world.local().join("moved.pdf"), content(3, 50_000)).unwrap();
     fs::write(world.local().join("nightly"), script(&guide)).unwrap();
     let path = format!("{}:/usr/bin:/bin", binaries().client.parent().unwrap().display());
     let commands = commands(&guide);
-    assert_eq!(commands.len(), 32);
+    assert_eq!(commands.len(), 33);
     for command in &commands {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("set -e; {command}")]).current_dir(world.local()).env_clear();

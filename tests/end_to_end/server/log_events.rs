@@ -2,7 +2,7 @@
 //! as done.
 
 use crate::support::fake_client::{connect, login};
-use crate::support::{chmod, wait_until};
+use crate::support::{chmod, content, wait_until};
 use std::fs;
 use tests::world::{PASSWORD, World};
 use wire::control::Envelope;
@@ -53,6 +53,10 @@ fn each_change_has_a_line_with_its_paths_and_its_outcome() {
     line_with(&world, &["LINK peer=", "path=\"new/link\" to=\"one\" outcome=\"done\""]);
     world.check(["hash", &world.url("new/one")]);
     line_with(&world, &["HASH peer=", "path=\"new/one\" outcome=\"done\" bytes=7"]);
+    fs::write(world.root().join("log"), content(1, 200_000)).unwrap();
+    world.check(["tail", "-c", "150000", &world.url("log")]);
+    line_with(&world, &["READ peer=", "path=\"log\" outcome=\"done\" bytes=65536"]);
+    assert_eq!(world.server().log().matches("READ peer=").count(), 1, "one line for a file that is read");
     world.check(["rm", "-r", &world.url("tree")]);
     line_with(&world, &["REMOVE peer=", "path=\"tree\" outcome=\"done\" files=1 folders=2"]);
     world.check(["gc", &world.url("")]);

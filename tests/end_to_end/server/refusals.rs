@@ -18,6 +18,7 @@ fn paths_that_do_not_exist_are_told_as_such() {
         vec!["hash", &gone],
         vec!["df", &gone],
         vec!["cat", &gone],
+        vec!["tail", "-f", &gone],
         vec!["get", &gone],
         vec!["get", "-r", &gone],
         vec!["rm", &gone],
@@ -101,6 +102,7 @@ fn each_access_level_allows_what_its_word_says_and_nothing_else() {
             (see, vec!["hash".into(), url("old")]),
             (see, vec!["df".into(), url("")]),
             (see, vec!["cat".into(), url("old")]),
+            (see, vec!["tail".into(), url("old")]),
             (see, vec!["get".into(), url("old"), "got".into()]),
             (access != "read", vec!["put".into(), "file".into(), url(&format!("new-of-{access}"))]),
             (change, vec!["put".into(), "file".into(), url("old")]),
@@ -182,6 +184,7 @@ fn who_may_only_add_does_not_learn_what_else_is_there() {
         &["stat"],
         &["hash"],
         &["cat"],
+        &["tail"],
         &["df"],
         &["rm"],
         &["rm", "-r"],
@@ -227,6 +230,8 @@ fn wrong_usage_is_exit_code_2_and_tries_nothing() {
         vec!["ls", "ftpx://tester:secret@127.0.0.1:1/"],
         vec!["ls", "ftpx://tester@127.0.0.1:99999/"],
         vec!["cat", "--json", url],
+        vec!["tail", "--json", url],
+        vec!["tail", "-n", "+3", url],
         vec!["get", "--overwrite", "perhaps", url],
     ] {
         let ran = world.client(&arguments);

@@ -123,6 +123,7 @@ fn limits() -> Vec<(&'static str, String)> {
         PIECE_SIGNED_LEN_MIN,
         RECIPE_MISMATCHES_MAX,
         RECIPE_STEPS_MAX,
+        READ_LEN_MAX,
         XATTRS_LEN_MAX,
         SESSION_MEMORY_MAX,
         USER_MEMORY_MAX,

@@ -51,7 +51,7 @@ static COMMANDS: &[CommandRow] = &[
     row(&["delete", "del", "unlink", "deletefile"], "remove a file", &["rm REMOTE"]),
     row(&["rmdir", "rmdirs", "purge"], "remove a folder with all that is in it", &["rm -r REMOTE"]),
     row(&["md", "mkdirs"], "make folders", &["mkdir -p REMOTE"]),
-    row(&["less", "more", "type", "view", "head", "tail"], "read a file", &["cat REMOTE"]),
+    row(&["less", "more", "type", "view", "head"], "read a file", &["cat REMOTE"]),
     row(
         &["md5sum", "sha1sum", "sha256sum", "hashsum", "cksum", "sum", "checksum"],
         "print checksums",

@@ -39,12 +39,26 @@ fn translation(command: &str, word: &OsStr, next: Option<&OsString>) -> (usize, 
         (Some("--checksum"), "get" | "put" | "mirror", _) if !ALGORITHMS.contains(&next) => {
             (0, Some("-c".to_owned()))
         }
+        (Some("-n" | "--lines"), "tail", _) if !next.is_empty() => (1, Some(format!("--lines={next}"))),
+        (Some("-c" | "--bytes"), "tail", _) if !next.is_empty() => (1, Some(format!("--bytes={next}"))),
+        (Some(word), "tail", _) => (0, lines_of_tail(word)),
         _ => (0, None),
     }
 }
 
+/// Returns our option for the number of lines that tail's users write as `-20`, or with -f as `-20f`.
+fn lines_of_tail(word: &str) -> Option<String> {
+    let number = word.strip_prefix('-')?;
+    let (digits, option) = match number.strip_suffix(['f', 'F']) {
+        Some(digits) => (digits, "-fn"),
+        None => (number, "-n"),
+    };
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| format!("{option}{digits}"))
+}
+
 /// Our commands that have such options.
-const COMMANDS: [&str; 6] = ["get", "put", "mirror", "ls", "cat", "shell"];
+const COMMANDS: [&str; 7] = ["get", "put", "mirror", "ls", "cat", "shell", "tail"];
 /// The values of our own `--checksum`.
 const ALGORITHMS: [&str; 2] = ["blake3", "sha256"];
 
@@ -69,5 +83,9 @@ mod tests {
         assert_eq!(ours("c mirror --checksum=sha256 a h:a"), "c mirror --checksum=sha256 a h:a");
         assert_eq!(ours("c put -- -P 2222"), "c put -- -P 2222");
         assert_eq!(ours("c rm -P 2222"), "c rm -P 2222");
+        assert_eq!(ours("c tail -20 h:a"), "c tail -n20 h:a");
+        assert_eq!(ours("c tail -20f h:a"), "c tail -fn20 h:a");
+        assert_eq!(ours("c tail -f -n -5 h:a"), "c tail -f --lines=-5 h:a");
+        assert_eq!(ours("c tail -c 20 h:a -f"), "c tail --bytes=20 h:a -f");
     }
 }
