@@ -23,7 +23,7 @@ fn sending(world: &World, columns: u32) -> Option<Terminal> {
 
 #[test]
 fn bars_use_the_width_there_is() {
-    for (columns, bar, is_cut) in [(60, 10, true), (80, 13, true), (140, 23, false)] {
+    for (columns, bar, is_cut) in [(60, 5, true), (80, 8, true), (140, 18, false)] {
         let world = World::serving();
         let Some(terminal) = sending(&world, columns) else { return };
         let mut screen = String::new();
@@ -42,6 +42,7 @@ fn bars_use_the_width_there_is() {
         let screen = terminal.screen();
         let said = screen.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains("arrived; run the same command again to resume"), "{screen}");
+        assert!(!screen.contains('%') && !screen.contains("2026.tar"), "a line stays:\n{screen}");
     }
 }
 

@@ -1,8 +1,12 @@
 //! Progress on a terminal: a bar for all, and a line for each of the largest files under way.
 
+mod echo;
+
 use super::tally::{RunningFile, Snapshot};
 use super::text;
+use echo::EchoOff;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The progress bars, removed at the end.
 pub(super) struct Bars {
@@ -11,13 +15,14 @@ pub(super) struct Bars {
     files: Vec<ProgressBar>,
     /// The terminal's columns.
     width: usize,
+    _echo: EchoOff,
 }
 
 impl Bars {
     pub(super) fn new(multi: &MultiProgress) -> Self {
         let width = columns();
         let total = multi.add(ProgressBar::no_length().with_style(style(&total_template(width))));
-        Self { multi: multi.clone(), total, files: Vec::new(), width }
+        Self { multi: multi.clone(), total, files: Vec::new(), width, _echo: EchoOff::new() }
     }
 
     pub(super) fn draw(&mut self, snapshot: &Snapshot) {
@@ -28,7 +33,8 @@ impl Bars {
         }
         self.total.set_length(snapshot.total_bytes.max(1));
         self.total.set_position(snapshot.bytes.min(snapshot.total_bytes));
-        self.total.set_message(text::standing_short(snapshot));
+        let room = self.width.saturating_sub(bar_width(self.width) + BESIDE_BAR + SPARE);
+        self.total.set_message(cut(&text::standing_short(snapshot), room));
     }
 
     fn resize(&mut self, width: usize) {
@@ -64,20 +70,32 @@ fn draw_file(bar: &ProgressBar, file: &RunningFile, width: usize) {
     bar.set_position(file.done.min(total));
     let (done, total) = (text::short_bytes(file.done), file.total.map(text::short_bytes));
     let amount = total.map_or(done.clone(), |total| format!("{done} of {total}"));
-    let name = shortened(&file.name, width.saturating_sub(BEFORE_NAME));
+    let name = shortened(&file.name, width.saturating_sub(BEFORE_NAME + SPARE));
     bar.set_message(format!("{amount:>AMOUNT_WIDTH$}  {name}"));
 }
 
 /// Cuts a path in the middle: its end says most, its beginning tells trees apart.
-fn shortened(name: &str, len_max: usize) -> String {
-    let len = name.chars().count();
-    if len <= len_max {
+fn shortened(name: &str, width_max: usize) -> String {
+    if name.width() <= width_max {
         return name.to_owned();
     }
-    let kept = len_max.saturating_sub(1);
-    let begin = kept / 3;
-    let end = name.chars().skip(len - (kept - begin));
-    name.chars().take(begin).chain(['…']).chain(end).collect()
+    let kept = width_max.saturating_sub(1);
+    let begin = cut(name, kept / 3);
+    let mut end = name;
+    while end.width() > kept - begin.width() {
+        end = end.char_indices().nth(1).map_or("", |(second, _)| &end[second..]);
+    }
+    format!("{begin}…{end}")
+}
+
+/// Cuts a text at its end.
+fn cut(text: &str, width_max: usize) -> String {
+    let mut width = 0;
+    let fits = |character: &char| {
+        width += character.width().unwrap_or(0);
+        width <= width_max
+    };
+    text.chars().take_while(fits).collect()
 }
 
 /// The columns of the terminal that messages go to.
@@ -88,7 +106,11 @@ fn columns() -> usize {
 
 /// A wider terminal has room for a longer bar.
 fn total_template(width: usize) -> String {
-    format!("[{{bar:{}}}] {{percent:>3}}% {{wide_msg}}", (width / 6).clamp(10, 40))
+    format!("[{{bar:{}}}] {{percent:>3}}% {{wide_msg}}", bar_width(width))
+}
+
+fn bar_width(width: usize) -> usize {
+    (width / 6).clamp(10, 40) - 5
 }
 
 /// The templates are right; a bar without style is better than none.
@@ -103,6 +125,10 @@ const FILE: &str = "  {percent:>3}% {wide_msg}";
 const AMOUNT_WIDTH: usize = 20;
 /// Columns before the name of a file.
 const BEFORE_NAME: usize = "  100% ".len() + AMOUNT_WIDTH + "  ".len();
+/// Columns of the brackets and the percentage at a bar.
+const BESIDE_BAR: usize = "[] 100% ".len();
+/// A line that fills the last column too may be taken for two lines, and stays when the bars are removed.
+const SPARE: usize = 1;
 /// A terminal that does not say how wide it is, or is narrower, has its lines cut.
 const COLUMNS_MIN: usize = 40;
 
@@ -154,5 +180,6 @@ mod tests {
         assert_eq!(shortened("short", 5), "short");
         assert_eq!(shortened("longer", 5), "l…ger");
         assert_eq!(shortened("longer", 0), "…");
+        assert_eq!(shortened("写真/二〇二六年", 11), "写…〇二六年", "these take two columns each");
     }
 }
