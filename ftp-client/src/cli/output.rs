@@ -2,10 +2,12 @@
 
 mod bars;
 mod check;
+mod columns;
 mod drawing;
 mod exit;
 mod json;
 mod listing;
+mod ls_colors;
 mod mirror;
 mod plain;
 mod preview;
@@ -21,6 +23,7 @@ pub(crate) use drawing::Drawing;
 pub(crate) use exit::of_transfer;
 pub(crate) use json::Object;
 pub(crate) use listing::{Lister, Order, SortKey, Style, entry_object, full_time, kind_word, mode_text};
+pub(crate) use ls_colors::LsColors;
 pub(crate) use mirror::MirrorWatcher;
 pub(crate) use preview::PreviewWatcher;
 pub(crate) use sink::{STDOUT, again};
@@ -63,6 +66,8 @@ pub(crate) struct Output {
     quiet: bool,
     verbose: bool,
     color: bool,
+    /// Results have colours.
+    has_colored_results: bool,
     progress: ProgressStyle,
     started: Instant,
     stdout: Arc<OutputWriter>,
@@ -94,6 +99,7 @@ impl Output {
             quiet: common.quiet,
             verbose: common.verbose,
             color: colored(common.color.unwrap_or(Color::Auto), terminal),
+            has_colored_results: colored(common.color.unwrap_or(Color::Auto), io::stdout().is_terminal()),
             progress: progress(common, terminal),
             started: Instant::now(),
             stdout: Arc::new(OutputWriter::new(Box::new(io::stdout()))),
@@ -220,6 +226,20 @@ impl Output {
     /// Returns true if results go to a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         self.voice.is_some() || io::stdout().is_terminal()
+    }
+
+    /// Returns true if results have colours.
+    pub(crate) fn has_colored_results(&self) -> bool {
+        self.has_colored_results && !self.json && self.voice.is_none()
+    }
+
+    /// Returns the width of the terminal that results go to; `None` if there is none.
+    pub(crate) fn result_columns(&self) -> Option<usize> {
+        if self.json || self.voice.is_some() || !io::stdout().is_terminal() {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(io::stdout());
+        Some(size.map_or(0, |size| usize::from(size.ws_col))).map(|width| if width == 0 { 80 } else { width })
     }
 
     /// Flushes the printed results.

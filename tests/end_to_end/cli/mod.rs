@@ -4,6 +4,7 @@ mod commands_typed;
 mod completions;
 mod did_you_mean;
 mod first_tries;
+mod listings;
 mod patterns;
 mod profiles;
 mod progress;

@@ -100,6 +100,12 @@ impl Terminal {
         String::from_utf8_lossy(&captured.stdout).into_owned()
     }
 
+    /// The screen, with the colours of its text.
+    pub(crate) fn screen_with_colors(&self) -> String {
+        let captured = self.tmux().args(["capture-pane", "-p", "-e", "-t", ":0"]).output().unwrap();
+        String::from_utf8_lossy(&captured.stdout).into_owned()
+    }
+
     /// Waits until the screen shows the text.
     pub(crate) fn see(&self, text: &str) {
         let text = text.trim_end(); // the screen drops trailing spaces

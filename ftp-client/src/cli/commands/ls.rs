@@ -4,7 +4,7 @@ use super::in_turn;
 use super::matching::split;
 use super::unlisted::show_failures;
 use crate::cli::args::LongHelp;
-use crate::cli::output::{Lister, Order, Output, SortKey, Style};
+use crate::cli::output::{Lister, LsColors, Order, Output, SortKey, Style};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
@@ -13,6 +13,7 @@ use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::tz::TimeZone;
 use std::cell::Cell;
+use std::env;
 use std::ffi::OsString;
 use tokio::task::block_in_place;
 use wire::escape::Escaped;
@@ -25,7 +26,7 @@ use wire::{FailureCode, RemotePath};
 #[derive(Clone, Args)]
 #[command(
     disable_help_flag = true,
-    after_help = "With a pattern, what matches is listed, folders as themselves.\n\n\
+    after_help = "On a terminal, names are in columns, and in the colours of LS_COLORS (see --color). With a pattern, what matches is listed, folders as themselves.\n\n\
                   Example:\n  ftp-client ls -lh ann@files.example.org::/photos\n  \
                   ftp-client ls 'ann@files.example.org::/photos/*.{jpg,png}'"
 )]
@@ -51,14 +52,14 @@ pub(crate) struct LsArgs {
     /// List a folder itself, not what is in it
     #[arg(short, long, conflicts_with = "recursive")]
     directory: bool,
+    /// One name a line, also on a terminal
+    #[arg(short = '1')]
+    one_a_line: bool,
     #[command(flatten)]
     help: LongHelp,
     /// Ignored, for compatibility with ls: names that begin with a dot are always listed
     #[arg(short, long, hide = true)]
     all: bool,
-    /// Ignored, for compatibility with ls: it is always one a line
-    #[arg(short = '1', hide = true)]
-    one_a_line: bool,
     /// The folders or files
     #[arg(value_name = "REMOTE", required = true)]
     remotes: Vec<OsString>,
@@ -68,6 +69,8 @@ pub(crate) struct LsCommand {
     /// Each is listed by itself.
     places: Vec<ListedPlace>,
     style: Style,
+    /// Names may be in columns.
+    may_have_columns: bool,
 }
 
 /// A path to list.
@@ -99,7 +102,9 @@ impl LsCommand {
             SortKey::Name
         };
         let order = Order { by, reverse: typed.reverse };
-        let style = Style { long: typed.long, human_readable: typed.human_readable, order, json: false };
+        let style =
+            Style { long: typed.long, human_readable: typed.human_readable, order, ..Style::default() };
+        let may_have_columns = !typed.long && !typed.one_a_line && !typed.recursive;
         let details = Details { owner: typed.long, ..Details::default() };
         let is_single = remotes.len() == 1;
         let place = |(index, remote): (usize, Remote)| {
@@ -113,14 +118,18 @@ impl LsCommand {
                 heading: (!is_single).then_some(Heading { text, is_first: index == 0 }),
             }
         };
-        Ok((server, Self { places: remotes.into_iter().enumerate().map(place).collect(), style }))
+        let places = remotes.into_iter().enumerate().map(place).collect();
+        Ok((server, Self { places, style, may_have_columns }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        let style = Style { json: output.json(), ..self.style };
+        let columns = output.result_columns().filter(|_| self.may_have_columns);
+        let style = Style { json: output.json(), columns, ..self.style };
+        let colors = || LsColors::new(env::var("LS_COLORS").ok().filter(|text| !text.is_empty()).as_deref());
         let failed = Cell::new(0);
         let code = in_turn(self.places, output, async |place: ListedPlace| {
-            let mut lister = Lister::new(style, TimeZone::system());
+            let mut lister =
+                Lister::new(style, TimeZone::system()).colored(output.has_colored_results().then(colors));
             let code = place.list(session, output, &mut lister).await?;
             output.print(&lister.finish())?;
             failed.set(failed.get().max(code));

@@ -1,6 +1,8 @@
 //! Entries of folders, for people and for programs. Quick: a tree may have a million of them.
 
+use super::columns::{Cell, arranged};
 use super::json::Object;
+use super::ls_colors::LsColors;
 use indicatif::HumanBytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -21,6 +23,8 @@ pub(crate) struct Style {
     pub(crate) json: bool,
     /// The order of the entries.
     pub(crate) order: Order,
+    /// Names alone are in columns, on a terminal of this width.
+    pub(crate) columns: Option<usize>,
 }
 
 /// An order of entries.
@@ -46,19 +50,25 @@ pub(crate) enum SortKey {
 pub(crate) struct Lister {
     style: Style,
     zone: TimeZone,
+    colors: Option<LsColors>,
     lines: Vec<u8>,
-    /// Entries that wait for all others, as they are to be sorted.
+    /// Entries that wait for all others, as they are to be sorted or arranged.
     kept: Vec<(Vec<u8>, Entry)>,
 }
 
 impl Lister {
     pub(crate) fn new(style: Style, zone: TimeZone) -> Self {
-        Self { style, zone, lines: Vec::new(), kept: Vec::new() }
+        Self { style, zone, colors: None, lines: Vec::new(), kept: Vec::new() }
+    }
+
+    /// The same, with names in colours.
+    pub(crate) fn colored(self, colors: Option<LsColors>) -> Self {
+        Self { colors, ..self }
     }
 
     /// Adds an entry under this name.
     pub(crate) fn add(&mut self, name: &[u8], entry: &Entry) {
-        if self.style.order == Order::default() {
+        if self.style.order == Order::default() && self.style.columns.is_none() {
             self.write(name, entry)
         } else {
             self.kept.push((name.to_vec(), entry.clone()))
@@ -70,8 +80,16 @@ impl Lister {
         let _ = match self.style {
             Style { json: true, .. } => self.lines.write_all(&entry_object(name, entry).into_line()),
             Style { long: true, .. } => self.write_long(name, entry),
-            Style { .. } => writeln!(self.lines, "{}", Escaped(name)),
+            Style { .. } => writeln!(self.lines, "{}", self.painted(&Escaped(name).to_string(), entry)),
         };
+    }
+
+    /// The shown name, in its colour if there are any.
+    fn painted(&self, shown: &str, entry: &Entry) -> String {
+        match &self.colors {
+            Some(colors) => colors.painted(shown, &entry.metadata),
+            None => shown.to_owned(),
+        }
     }
 
     /// The lines so far.
@@ -79,7 +97,7 @@ impl Lister {
         std::mem::take(&mut self.lines)
     }
 
-    /// The lines of what had to be sorted.
+    /// The lines of what had to be sorted or arranged.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
         let mut kept = std::mem::take(&mut self.kept);
         match self.style.order.by {
@@ -89,6 +107,14 @@ impl Lister {
         }
         if self.style.order.reverse {
             kept.reverse();
+        }
+        if let Some(width) = self.style.columns {
+            let cell = |(name, entry): &(Vec<u8>, Entry)| {
+                let shown = Escaped(name).to_string();
+                Cell::new(&shown, self.painted(&shown, entry))
+            };
+            let cells: Vec<Cell> = kept.iter().map(cell).collect();
+            return arranged(&cells, width).into_bytes();
         }
         for (name, entry) in &kept {
             self.write(name, entry);
@@ -109,7 +135,8 @@ impl Lister {
         } else {
             write!(self.lines, "{:>12} ", metadata.size)?;
         }
-        write!(self.lines, "{time} {}", Escaped(name))?;
+        let shown = self.painted(&Escaped(name).to_string(), entry);
+        write!(self.lines, "{time} {shown}")?;
         match metadata.kind {
             Kind::Symlink => writeln!(self.lines, " -> {}", Escaped(&entry.link_target)),
             Kind::File | Kind::Folder | Kind::Special => writeln!(self.lines),
