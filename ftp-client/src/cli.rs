@@ -11,6 +11,7 @@ mod connect;
 mod defaults;
 mod environment;
 mod goodbye;
+mod help;
 mod identities;
 mod input;
 mod interpreter;

@@ -3,8 +3,10 @@
 
 use crate::cli::advice::{sentence, with_command_meant};
 use crate::cli::commands::Cli;
+use crate::cli::help;
 use crate::cli::output::Object;
 use crate::cli::reflexes;
+use clap::error::ErrorKind;
 use clap::{ArgMatches, ColorChoice, Command, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -12,8 +14,21 @@ use std::time::Duration;
 
 /// Parses words with a parser of the command line, and options of other programs among them.
 pub(crate) fn matches(command: Command, words: &[OsString]) -> ArgMatches {
-    let parsed = reflexes::parse(command.color(color(words)), words);
+    let command = command.color(color(words));
+    let parsed = reflexes::parse(command.clone(), words).map_err(|error| {
+        if error.kind() == ErrorKind::DisplayHelp && is_of_command(&command, words) {
+            reflexes::parse(help::parser(command), words).err().unwrap_or(error)
+        } else {
+            error
+        }
+    });
     parsed.unwrap_or_else(|error| refuse(&with_command_meant(error, &Cli::command(), words), words))
+}
+
+/// Returns true if one of the words is the name of a command.
+fn is_of_command(command: &Command, words: &[OsString]) -> bool {
+    let is_name = |word: &str| word != "help" && command.find_subcommand(word).is_some();
+    options(words).skip(1).any(is_name)
 }
 
 /// The command line that was parsed.

@@ -14,14 +14,21 @@ pub(crate) struct Common {
     /// Configuration file with the profiles
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Log in with the OpenSSH key in FILE, or with the agent's key for FILE.pub; may be repeated [default: the agent's keys,
-    /// ~/.ssh/id_ed25519, ~/.ssh/id_ecdsa]
+    /// Log in with this OpenSSH key (may be repeated)
+    ///
+    /// The key in FILE, or with FILE.pub that key of the ssh-agent [default: the agent's keys, ~/.ssh/id_ed25519,
+    /// ~/.ssh/id_ecdsa]
     #[arg(short, long, global = true, value_name = "FILE", conflicts_with_all = ["token", "password_file"])]
     pub(crate) identity: Vec<PathBuf>,
-    /// Read the password from the first line of FILE (or set FTPX_PASSWORD)
+    /// Read the password from FILE (or FTPX_PASSWORD)
+    ///
+    /// It is the first line of FILE, or the environment variable FTPX_PASSWORD.
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "token")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Log in with a token instead of a password (or set FTPX_TOKEN)
+    /// Log in with a token (or set FTPX_TOKEN)
+    ///
+    /// In place of a password. Other users of this machine see it in the list of processes, but not the environment variable
+    /// FTPX_TOKEN.
     #[arg(long, global = true)]
     pub(crate) token: Option<String>,
     /// Accept only the server with this key
@@ -36,8 +43,10 @@ pub(crate) struct Common {
     /// Number of data connections, 1 to 64, or auto
     #[arg(long, global = true, value_name = "N|auto", value_parser = values::lanes)]
     pub(crate) lanes: Option<u16>,
-    /// Checksum that verifies the data
-    #[arg(long, global = true, value_enum, value_name = "ALGORITHM")]
+    /// Checksum of the data: auto, sha256 or blake3
+    ///
+    /// It verifies each chunk and each file. auto is the faster one that both ends support.
+    #[arg(long, global = true, value_enum, value_name = "ALGORITHM", hide_possible_values = true)]
     pub(crate) checksum: Option<ChecksumWord>,
     /// Maximum bytes per second, as 500K, 10M or 1.5G
     #[arg(long, global = true, value_name = "RATE", value_parser = values::rate)]
@@ -45,43 +54,59 @@ pub(crate) struct Common {
     /// Maximum time to connect, as 10s or 2m
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Maximum reconnection attempts [default: unlimited within --give-up-after]; if given, also wait for
-    /// a server that is not reachable when the command starts
+    /// Try so often to connect again
+    ///
+    /// By default, as often as --give-up-after allows. If given, also wait for a server that is not reachable when the command
+    /// starts.
     #[arg(long, global = true, value_name = "N")]
     pub(crate) retry: Option<u32>,
-    /// Maximum time to reconnect, or to wait for a server's disk that does not answer, as 30s or 1h [default: 10m];
-    /// if given, also wait for a server that is not reachable when the command starts
+    /// Try so long to connect again [default: 10m]
+    ///
+    /// As 30s or 1h; also the longest wait for a server's disk that does not answer. If given, also wait for a server that is
+    /// not reachable when the command starts.
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub(crate) give_up_after: Option<Duration>,
-    /// Over ssh: the server's program at the other end, as ~/bin/ftp-server [default: ftp-server, where it is usually found]
+    /// Over ssh: where ftp-server is on the server
+    ///
+    /// As ~/bin/ftp-server [default: ftp-server, where it is usually found].
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) server_path: Option<ServerProgram>,
-    /// Over ssh: bring ftp-server to a host that lacks it, into ~/.local/bin
+    /// Over ssh: bring ftp-server to a host without it
+    ///
+    /// It is copied into ~/.local/bin there.
     #[arg(long, global = true)]
     pub(crate) send_server: bool,
-    /// Over ssh: the command that runs ssh, with its options, as "ssh -J jump" (or set FTPX_SSH)
+    /// Over ssh: how to run ssh (or set FTPX_SSH)
+    ///
+    /// The command with its options, as "ssh -J jump".
     #[arg(long, global = true, value_name = "COMMAND")]
     pub(crate) ssh_command: Option<String>,
-    /// Over ssh: how many of its connections data may use where no other way is open, 1 to 8 [default: 1]
+    /// Over ssh: its connections for data [default: 1]
+    ///
+    /// Where no other way is open, data may use 1 to 8 connections of ssh.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8))]
     pub(crate) ssh_connections: Option<u16>,
-    /// Take *, ?, [ and { in remote paths as they are
+    /// Take *, ? and [ in remote paths as they are
+    ///
+    /// The same holds for braces.
     #[arg(long, global = true)]
     pub(crate) no_glob: bool,
-    /// Write one JSON object per line to standard output
+    /// Write one JSON object per line
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Show errors only
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Show more: the connection, and each finished file
+    /// Show more: the connection, each finished file
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
     /// Show no progress
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
-    /// Colour messages
-    #[arg(long, global = true, value_enum, value_name = "WHEN")]
+    /// Colour messages and listings: auto, always, never
+    ///
+    /// auto: on a terminal, unless NO_COLOR is set or TERM is dumb. Names are in the colours of LS_COLORS.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", hide_possible_values = true)]
     pub(crate) color: Option<Color>,
 }
 
@@ -103,7 +128,7 @@ impl Resuming {
     }
 }
 
-/// When messages are coloured.
+/// When messages and listings are coloured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal, unless NO_COLOR is set or TERM is dumb

@@ -6,6 +6,6 @@ use clap::{ArgAction, Args};
 #[derive(Clone, Args)]
 pub(crate) struct LongHelp {
     /// Print help
-    #[arg(long, action = ArgAction::Help)]
+    #[arg(long, action = ArgAction::Help, display_order = 999)]
     help: Option<bool>,
 }

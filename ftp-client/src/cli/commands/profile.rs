@@ -51,11 +51,11 @@ struct ProfileAdd {
     /// The server, and the folder that NAME: stands for: a URL, [USER@]HOST:PATH, or a place of another profile, without its options
     #[arg(value_name = "REMOTE")]
     place: OsString,
-    #[command(flatten)]
-    defaults: Defaults,
     /// Replace the profile of this name, with all its options
     #[arg(long)]
     replace: bool,
+    #[command(flatten)]
+    defaults: Defaults,
 }
 
 pub(crate) struct ProfileCommand {
