@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wire::checksum::Checksum;
 use wire::command::Needs;
-use wire::message::{Entry, Space};
+use wire::message::{Entry, FollowLinks, Space};
 use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
 
@@ -260,7 +260,8 @@ impl TransferProbe<'_> {
         let Some((folder, name)) = sample.path.split_last() else { return Ok(Err("no file".to_owned())) };
         let name = RemotePath::root().join(&name).map_err(|error| Error::remote(&sample.path, error))?;
         let begin = Instant::now();
-        let digests = self.session.digests(&folder, self.session.checksum(), vec![name]).await?;
+        let digests =
+            self.session.digests(&folder, self.session.checksum(), vec![name], FollowLinks::Never).await?;
         let took = begin.elapsed().saturating_sub(round_trip);
         match digests[..] {
             [Some(_)] => Ok(Ok(transfer::rate(sample.size, took))),

@@ -70,7 +70,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::checksum::Checksum;
-use wire::message::{Details, Overwrite};
+use wire::message::{Details, FollowLinks, Overwrite};
 use wire::{Failure, RemotePath};
 
 /// A mirror to make.
@@ -143,6 +143,10 @@ pub struct MirrorOptions {
     pub files: Option<FileList>,
     /// Folders of a local source that do not take part for what they are.
     pub folder_marks: FolderMarks,
+    /// Symbolic links of the source are followed: the files and folders that they lead to are sent.
+    pub copy_links: bool,
+    /// A symbolic link of the target that leads to a folder is used as that folder, where the source has a folder.
+    pub keep_dir_links: bool,
     /// Which files are sent.
     pub limits: FileLimits,
     /// Names of one file stay names of one file.
@@ -199,6 +203,8 @@ impl Default for MirrorOptions {
             backup_below: None,
             marked_folders: None,
             folder_marks: FolderMarks::default(),
+            copy_links: false,
+            keep_dir_links: false,
             established: false,
         }
     }
@@ -209,6 +215,30 @@ impl MirrorOptions {
     /// need not be hashed either.
     pub(crate) fn checksum(&self, agreed: Checksum) -> Checksum {
         if self.transfer.sparse { Checksum::Sha256 } else { agreed }
+    }
+
+    /// The treatment of links in the tree here.
+    pub(crate) fn follow_here(&self, direction: MirrorDirection) -> FollowLinks {
+        match direction {
+            MirrorDirection::Upload => self.follow_in_source(),
+            MirrorDirection::Download => self.follow_in_target(),
+        }
+    }
+
+    /// The treatment of links in the tree at the server.
+    pub(crate) fn follow_there(&self, direction: MirrorDirection) -> FollowLinks {
+        match direction {
+            MirrorDirection::Upload => self.follow_in_target(),
+            MirrorDirection::Download => self.follow_in_source(),
+        }
+    }
+
+    fn follow_in_source(&self) -> FollowLinks {
+        if self.copy_links { FollowLinks::Always } else { FollowLinks::Never }
+    }
+
+    fn follow_in_target(&self) -> FollowLinks {
+        if self.keep_dir_links { FollowLinks::Folders } else { FollowLinks::Never }
     }
 
     /// The details that listings must have beside metadata.

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::local::{self, error_at};
 use crate::session::Session;
 use std::path::Path;
+use wire::message::FollowLinks;
 use wire::metadata::{Kind, Timestamp};
 use wire::store::{LocalFolder, digest};
 use wire::{FailureCode, Name, RemotePath};
@@ -72,7 +73,7 @@ impl Session {
                     let ours = read.await?;
                     let Some((folder, name)) = path.split_last() else { return Ok(None) };
                     let name = RemotePath::root().join(&name).map_err(|error| Error::remote(path, error))?;
-                    let theirs = self.digests(&folder, checksum, vec![name]).await?;
+                    let theirs = self.digests(&folder, checksum, vec![name], FollowLinks::Never).await?;
                     theirs.first().copied().flatten() == Some(ours)
                 }
             };

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use wire::checksum::{Checksum, Digest};
 use wire::command::Needs;
-use wire::message::{Batch, Change, Details, Entry, Stat};
+use wire::message::{Batch, Change, Details, Entry, FollowLinks, Stat};
 use wire::metadata::{Kind, Timestamp};
 use wire::store::{Folder, FolderCache, Identity, digest, file_clock};
 use wire::{Failure, FailureCode, Name, RemotePath};
@@ -166,7 +166,9 @@ impl Session {
         let files = files.into_iter().map(|path| ends.remote_path(path)).collect::<Result<Vec<_>, _>>()?;
         let mut digests = Vec::with_capacity(files.len());
         for portion in portions(files, |path| path.as_bytes().len()) {
-            digests.extend(self.digests(&RemotePath::root(), self.checksum(), portion).await?);
+            digests.extend(
+                self.digests(&RemotePath::root(), self.checksum(), portion, FollowLinks::Never).await?,
+            );
         }
         for (entry, digest) in entries.into_iter().zip(digests) {
             if let Ok(entry) = entry {

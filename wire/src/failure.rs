@@ -154,7 +154,8 @@ impl Failure {
     #[must_use]
     pub fn of_found(error: io::Error) -> Self {
         let failure = Self::from(error);
-        if is_gone(failure.code) { FailureCode::Vanished.into() } else { failure }
+        let is_gone = is_gone(failure.code) && failure.message.is_empty(); // a sentence is about what is there
+        if is_gone { FailureCode::Vanished.into() } else { failure }
     }
 
     /// The same failure with `at`, which names the place, before its sentence. A failure that is not a fault of a machine stays

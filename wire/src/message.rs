@@ -18,7 +18,7 @@ pub use listing::{
 pub use mirror::{Batch, BatchDone, Change, ChangeFailure, Digested, Digests, Select, Wanted, WantedItem};
 pub use session::{Bye, Cancel, Done, LaneHello, Login, LoginRequest, Ping, Pong, Replace, Stalled, Welcome};
 pub use transfer::{
-    Changing, Compress, Durability, Extension, Get, JobOptions, Opened, Overwrite, Put, Resume,
+    Changing, Compress, Durability, Extension, FollowLinks, Get, JobOptions, Opened, Overwrite, Put, Resume,
 };
 
 use crate::checksum::Digest;

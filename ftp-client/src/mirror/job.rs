@@ -23,7 +23,7 @@ use wire::control::Envelope;
 use wire::engine::{Exchange, ItemQueue, Pacer, QueueSource, ReceiveJob, Role, SendJob};
 use wire::ids::JobId;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Delta, JobOptions, Overwrite, Put, Resume, Select, Wanted, WantedItem};
+use wire::message::{Delta, FollowLinks, JobOptions, Overwrite, Put, Resume, Select, Wanted, WantedItem};
 use wire::metadata::Metadata;
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
@@ -169,7 +169,7 @@ async fn open_upload(
     let delta = delta_here(session, options.transfer.delta);
     let transfer = TransferOptions { overwrite: at_the_end(options), delta, ..options.transfer.clone() };
     // Without `begun`: what is there has been compared already.
-    let job = JobOptions { resume: trees.resume, ..JobOptions::of(checksum) };
+    let job = JobOptions { resume: trees.resume, follow: trees.follow_there, ..JobOptions::of(checksum) };
     let put = Put { exclusive: true, ..transfer.put(path.clone(), job) };
     let mut requested = RequestedJob::open(session, Role::Sender, path, put).await?;
     let window = control.welcome().await?.window;
@@ -233,7 +233,8 @@ async fn open_download(
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options).doubting(unproven);
     let sink = sink.found_by(move || local::find(&shown));
     let sink: Box<dyn Sink> = Box::new(sink);
-    let selecting = Selecting { resume: trees.resume, makes_room, rules, sparse, checksum, lock: Some(lock) };
+    let (resume, follow, lock) = (trees.resume, trees.follow_there, Some(lock));
+    let selecting = Selecting { resume, makes_room, rules, sparse, follow, checksum, lock };
     select(session, trees.remote.clone(), Box::new(LocalErrorContext(sink)), reporter, selecting).await
 }
 
@@ -242,6 +243,7 @@ struct Selecting {
     resume: Resume,
     rules: SendingRules,
     sparse: bool,
+    follow: FollowLinks,
     checksum: Checksum,
     /// Failures for lack of room are kept for later, and not reported.
     makes_room: bool,
@@ -257,7 +259,7 @@ async fn select(
     reporter: Arc<Reporter>,
     selecting: Selecting,
 ) -> Result<MirrorJob, Error> {
-    let Selecting { resume, rules, sparse, checksum, makes_room, lock } = selecting;
+    let Selecting { resume, rules, sparse, follow, checksum, makes_room, lock } = selecting;
     let session = session.clone();
     let expected = Arc::new(ExpectedItems::default());
     let tracker = Arc::new(ItemTracker::new(reporter.clone(), Some(expected.clone()), makes_room));
@@ -270,7 +272,7 @@ async fn select(
         rate_limit,
         changing: rules.changing,
         compress: rules.compress,
-        options: JobOptions { resume, sparse, delta, ..JobOptions::of(checksum) },
+        options: JobOptions { resume, sparse, delta, follow, ..JobOptions::of(checksum) },
     };
     let mut requested = RequestedJob::open(&session, Role::Receiver, path, select).await?;
     let (id, exchange) = (requested.id, requested.control.exchange.clone());
@@ -305,8 +307,9 @@ impl SelectionJob {
         rules: SendingRules,
         reporter: Arc<Reporter>,
     ) -> Result<Self, Error> {
-        let (sparse, checksum) = (false, session.checksum());
-        let selecting = Selecting { resume, rules, sparse, checksum, makes_room: false, lock: None };
+        let (follow, checksum) = (FollowLinks::Never, session.checksum());
+        let (sparse, makes_room, lock) = (false, false, None);
+        let selecting = Selecting { resume, rules, sparse, follow, checksum, makes_room, lock };
         select(session, path, sink, reporter, selecting).await.map(Self)
     }
 

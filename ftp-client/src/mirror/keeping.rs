@@ -45,7 +45,7 @@ impl Planner<'_> {
                     self.fidelities.remember(above.clone(), found.unwrap_or(unknown))
                 }
             };
-            if report.is_whole {
+            if report.is_whole && !self.options.keep_dir_links {
                 return Ok(report);
             }
             let Some(next) =

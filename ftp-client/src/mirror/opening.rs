@@ -33,7 +33,8 @@ impl MirrorExecutor<'_> {
                 let backup = backup.map(|path| remote_backup(path)).transpose()?;
                 let (session, path) = (self.trees.session.clone(), self.trees.remote.clone());
                 let (power, runtime) = (self.options.transfer.survive_power(), self.trees.runtime.clone());
-                Ok(TargetMutator::Remote { session, path, backup, power, runtime })
+                let follow = self.trees.follow_there;
+                Ok(TargetMutator::Remote { session, path, backup, follow, power, runtime })
             }
             MirrorDirection::Download => {
                 let tree = self.local_tree()?;
@@ -74,7 +75,12 @@ impl MirrorExecutor<'_> {
         let mode = mode_beside(&**tree);
         match &self.options.backup_below {
             Some(below) => {
-                let tree = FolderCache::new(tree.clone()).making(move |_| mode);
+                let tree = if self.options.keep_dir_links {
+                    local::folder(&self.trees.shown)?
+                } else {
+                    tree.clone()
+                };
+                let tree = FolderCache::new(tree).making(move |_| mode);
                 tree.get(below.as_bytes(), true).map_err(failed)
             }
             None => {

@@ -129,6 +129,7 @@ impl<'a> Planner<'a> {
             self.effects.release()?;
         }
         let (source, target) = self.select(pair, pairs);
+        let target = target.map(|target| self.through_link(source.as_ref(), target, pairs));
         let source = source.map(|source| wanted(self.options, source, target.as_ref()));
         if target.is_some() {
             self.counts.target_entries += 1;
@@ -221,6 +222,7 @@ impl<'a> Planner<'a> {
                 self.deferred.unread.push((source, target, parent));
                 return self.read_if_many();
             }
+            Difference::Metadata if self.leaves_links(&source) => self.summary.unchanged += 1,
             Difference::Metadata => return self.act_quietly(MirrorAction::Metadata { source, target }),
             Difference::Content => {
                 self.links.sent(&source);
@@ -228,6 +230,11 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Where links of the target may stand for folders, a link's own time and owner stay: to set them would change the folder.
+    fn leaves_links(&self, source: &Entry) -> bool {
+        self.options.keep_dir_links && source.metadata.kind == Kind::Symlink
     }
 
     /// One of the two is a folder, or a special file, or a link, and the other is not.
@@ -320,7 +327,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// The source's entry, with the permissions that it is to have: where only what is new gets some, those of the target.
+/// The source's entry, with the permissions and details that it is to have: where only what is new gets some, those of the target.
 fn wanted(options: &MirrorOptions, source: Entry, target: Option<&Entry>) -> Entry {
     let kept = target
         .filter(|target| options.transfer.modes.only_new && target.metadata.kind == source.metadata.kind);
@@ -328,7 +335,9 @@ fn wanted(options: &MirrorOptions, source: Entry, target: Option<&Entry>) -> Ent
         Some(target) => Metadata { mode: target.metadata.mode, ..source.metadata },
         None => options.transfer.modes.of_item(source.metadata),
     };
-    Entry { metadata, ..source }
+    let has_details = !options.keep_dir_links || source.metadata.kind != Kind::Symlink;
+    let details = source.details.filter(|_| has_details);
+    Entry { metadata, details, ..source }
 }
 
 fn is_folder(entry: &Entry) -> bool {

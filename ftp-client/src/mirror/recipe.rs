@@ -54,6 +54,12 @@ pub struct Recipe {
     /// See [`FolderMarks::tags`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude_if_present: Vec<Text>,
+    /// See [`MirrorOptions::copy_links`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub copy_links: bool,
+    /// See [`MirrorOptions::keep_dir_links`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_dir_links: bool,
     /// See [`FileLimits::size_min`].
     pub size_min: Option<u64>,
     /// See [`FileLimits::size_max`].
@@ -321,6 +327,8 @@ impl Recipe {
                 other_filesystems: self.one_file_system,
                 tags: self.exclude_if_present.iter().map(|Text(name)| name.clone()).collect(),
             },
+            copy_links: self.copy_links,
+            keep_dir_links: self.keep_dir_links,
             established: false,
         })
     }

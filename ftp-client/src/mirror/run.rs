@@ -86,6 +86,7 @@ async fn run(
         remote,
         is_at_server: inputs.remote_root.is_some(),
         local,
+        follow_there: request.options.follow_there(request.direction),
         shown: request.local.clone(),
         resume,
         reporter,

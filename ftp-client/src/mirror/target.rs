@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use wire::checksum::Checksum;
 use wire::fidelity::FidelityReport;
-use wire::message::{Batch, Change, ChangeFailure, Resume};
+use wire::message::{Batch, Change, ChangeFailure, FollowLinks, Resume};
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, digest};
 use wire::{Failure, FailureCode, RemotePath};
@@ -35,6 +35,8 @@ pub(crate) struct Trees {
     pub(crate) is_at_server: bool,
     /// The folder here; none if it is a target that does not exist.
     pub(crate) local: Option<Arc<dyn Folder>>,
+    /// The treatment of links in the tree at the server.
+    pub(crate) follow_there: FollowLinks,
     pub(crate) shown: PathBuf,
     /// How the job treats what an interrupted run has left.
     pub(crate) resume: Resume,
@@ -75,7 +77,7 @@ impl Trees {
     async fn remote_digests(&self, paths: Vec<RemotePath>, checksum: Checksum) -> Result<FileDigests, Error> {
         let mut digests = Vec::with_capacity(paths.len());
         for portion in portions(paths, |path| path.as_bytes().len()) {
-            digests.extend(self.session.digests(&self.remote, checksum, portion).await?);
+            digests.extend(self.session.digests(&self.remote, checksum, portion, self.follow_there).await?);
         }
         Ok(digests)
     }
@@ -129,6 +131,7 @@ pub(crate) enum TargetMutator {
         session: Session,
         path: RemotePath,
         backup: Option<RemotePath>,
+        follow: FollowLinks,
         /// Changes must survive a loss of power.
         power: bool,
         runtime: Handle,
@@ -144,13 +147,13 @@ impl TargetMutator {
                 local.sync().map_err(|error| Error::local(shown, error))?;
                 Ok(failures)
             }
-            Self::Remote { session, path, backup, power, runtime } => {
+            Self::Remote { session, path, backup, follow, power, runtime } => {
                 let mut failures = Vec::with_capacity(changes.len());
                 for changes in portions(changes, change_len) {
                     let begin = failures.len();
                     failures.resize(begin + changes.len(), None);
                     let batch = Batch::new(path.clone(), changes, *power);
-                    let batch = Batch { backup: backup.clone(), ..batch };
+                    let batch = Batch { backup: backup.clone(), follow: *follow, ..batch };
                     let made = runtime
                         .block_on(session.call(batch))
                         .map_err(|error| vanished(path, error))?

@@ -11,8 +11,8 @@ use wire::checksum::{Checksum, Digest};
 use wire::features::Features;
 use wire::fidelity::FidelityReport;
 use wire::message::{
-    Answer, Batch, BatchDone, Call, Change, Details, Digests, Done, Entry, Fidelity, FilePart, List, Message,
-    Ping, Pong, ReadFile, Rename, Stat,
+    Answer, Batch, BatchDone, Call, Change, Details, Digests, Done, Entry, Fidelity, FilePart, FollowLinks,
+    List, Message, Ping, Pong, ReadFile, Rename, Stat,
 };
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, RemotePath};
@@ -53,8 +53,22 @@ impl Session {
         recursive: bool,
         details: Details,
     ) -> Result<Pages, Error> {
+        self.list_following(path, recursive, details, FollowLinks::Never).await
+    }
+
+    /// As [`list_with`](Self::list_with), with a rule for symbolic links.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub async fn list_following(
+        &self,
+        path: &RemotePath,
+        recursive: bool,
+        details: Details,
+        follow: FollowLinks,
+    ) -> Result<Pages, Error> {
         let pattern = RemotePath::root();
-        self.list_as(List { path: path.clone(), recursive, pattern, digests: None, details }).await
+        self.list_as(List { path: path.clone(), recursive, pattern, digests: None, details, follow }).await
     }
 
     /// Lists the entries of a folder whose paths match a pattern, with `recursive` also all that is below them. An entry whose path is
@@ -83,7 +97,8 @@ impl Session {
         details: Details,
     ) -> Result<Pages, Error> {
         let (path, pattern) = (path.clone(), pattern.clone());
-        self.list_as(List { path, recursive, pattern, digests: None, details }).await
+        let follow = FollowLinks::Never;
+        self.list_as(List { path, recursive, pattern, digests: None, details, follow }).await
     }
 
     async fn list_as(&self, list: List) -> Result<Pages, Error> {
@@ -138,9 +153,10 @@ impl Session {
         path: &RemotePath,
         checksum: Checksum,
         paths: Vec<RemotePath>,
+        follow: FollowLinks,
     ) -> Result<Vec<Option<Digest>>, Error> {
         let count = paths.len();
-        let digests = self.call(Digests { path: path.clone(), checksum, paths }).await?.digests;
+        let digests = self.call(Digests { path: path.clone(), checksum, paths, follow }).await?.digests;
         if digests.len() == count {
             Ok(digests)
         } else {

@@ -23,7 +23,7 @@ pub(super) fn run(
         return Err(FailureCode::LimitExceeded.into());
     }
     let wants_backup = batch.backup.as_ref().filter(|_| !cancelled.is_cancelled());
-    let base = storage.folder(&batch.path)?;
+    let base = storage.tree(&batch.path, batch.follow)?;
     let backup = wants_backup.map(|path| make_backup(storage, path, &*base)).transpose()?;
     let is_root = storage.is_root(&*base)?; // whatever links led there
     let changes = Changes::of_batch(batch, base, backup)?.noting(marks);

@@ -18,8 +18,8 @@ pub(super) async fn run(
     if asked.paths.len() > BATCH_CHANGES_MAX {
         return Err(FailureCode::LimitExceeded.into());
     }
-    let Digests { path, checksum, paths } = asked;
-    let folder = workspace.on_storage(move |storage| Ok(storage.folder(&path)?)).await?;
+    let Digests { path, checksum, paths, follow } = asked;
+    let folder = workspace.on_storage(move |storage| Ok(storage.tree(&path, follow)?)).await?;
     let cancelled = cancelled.clone();
     let digests =
         workspace.on_disk(folder, move |folder| digests_of(folder, &paths, checksum, &cancelled)).await?;

@@ -9,7 +9,7 @@ use wire::control::Envelope;
 use wire::disk;
 use wire::engine::{FileSource, Pacer, SendJob, Source, TreeSource, count};
 use wire::ids::JobId;
-use wire::message::{Get, Opened, Totals};
+use wire::message::{FollowLinks, Get, Opened, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::net::control::Outbox;
 use wire::sender::{Asking, Sender};
@@ -34,8 +34,9 @@ pub(super) async fn run(
 ) -> CommandAnswer {
     check_sending(&get.options, get.window)?;
     let at = file_clock(); // what changes from now on may be other than what is sent
-    let (path, recursive) = (get.path.clone(), get.recursive);
-    let opening = context.workspace.on_storage(move |storage| open(&storage, &path, recursive)).await?;
+    let (path, recursive, follow) = (get.path.clone(), get.recursive, get.options.follow);
+    let opening =
+        context.workspace.on_storage(move |storage| open(&storage, &path, recursive, follow)).await?;
     let opened = Opened { path: get.path.clone(), folder: opening.folder.is_some(), at };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     if get.totals && opening.totals.complete {
@@ -57,8 +58,14 @@ pub(super) async fn run(
     run_job(running, cancelled, |failure| job.fail(failure)).await
 }
 
-fn open(storage: &Arc<dyn Storage>, path: &RemotePath, recursive: bool) -> Result<JobSource, Failure> {
-    let metadata = if recursive && !path.is_root() {
+fn open(
+    storage: &Arc<dyn Storage>,
+    path: &RemotePath,
+    recursive: bool,
+    follow: FollowLinks,
+) -> Result<JobSource, Failure> {
+    let is_followed = !recursive || follow == FollowLinks::Always;
+    let metadata = if !is_followed && !path.is_root() {
         let (folder, name) = locate(&**storage, path)?;
         folder.metadata((&name).into())?
     } else {
@@ -66,7 +73,7 @@ fn open(storage: &Arc<dyn Storage>, path: &RemotePath, recursive: bool) -> Resul
     };
     let source: Arc<dyn Source> = match (metadata.kind, recursive) {
         (Kind::Folder, true) => {
-            let folder = storage.folder(path)?;
+            let folder = storage.tree(path, follow)?;
             let source = Arc::new(TreeSource::new(folder.clone())?);
             return Ok(JobSource { source, folder: Some(folder), totals: Totals::default() });
         }

@@ -36,7 +36,7 @@ pub(super) async fn run(
         .on_storage(move |storage| {
             storage.capabilities().require_details(list.details)?;
             let filter = ListFilter::new(&*storage, &list)?;
-            let walk = Walk::new(storage.folder(&list.path)?, RemotePath::root())?;
+            let walk = Walk::new(storage.tree(&list.path, list.follow)?, RemotePath::root())?;
             let unproven = marks.map(|marks| marks.unproven()).unwrap_or_default();
             Ok(ActiveListing { walk, unproven, filter, wish: EntryFields::from(&list) })
         })

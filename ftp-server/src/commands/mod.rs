@@ -31,7 +31,9 @@ use wire::command::Needs;
 use wire::control::Envelope;
 use wire::engine::JobEnd;
 use wire::limits::{BATCH_CHANGES_MAX, CHUNK_LEN, READ_LEN_MAX, WINDOW_FRAMES_MAX, XATTRS_LEN_MAX};
-use wire::message::{Batch, Call, CopyFile, Digests, Done, Hash, JobOptions, Message, Replace, Request};
+use wire::message::{
+    Batch, Call, CopyFile, Digests, Done, FollowLinks, Hash, JobOptions, Message, Replace, Request,
+};
 use wire::store::{COPY_BUFFER_LEN, Folder, Storage, is_staged, reserved_name};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
@@ -222,12 +224,21 @@ async fn run_job(
 
 /// Returns the folder of `path`, and the name in it. The root itself has neither, and reserved names are refused.
 fn locate(storage: &dyn Storage, path: &RemotePath) -> Result<(Arc<dyn Folder>, Name), Failure> {
+    locate_in(storage, path, FollowLinks::Never)
+}
+
+/// As [`locate`], with a folder whose links are treated by `follow`.
+fn locate_in(
+    storage: &dyn Storage,
+    path: &RemotePath,
+    follow: FollowLinks,
+) -> Result<(Arc<dyn Folder>, Name), Failure> {
     let (parent, name) =
         path.split_last().ok_or_else(|| Failure::new(FailureCode::InvalidPath, "that is the root itself"))?;
     if is_staged((&name).into()) {
         return Err(reserved_name());
     }
-    Ok((storage.folder(&parent)?, name))
+    Ok((storage.tree(&parent, follow)?, name))
 }
 
 /// Refuses changes of the root folder itself without the right to remove its content: its permissions could lock out all who share it.

@@ -1,6 +1,6 @@
 //! PUT: opens a job that takes files from the client.
 
-use super::{CommandAnswer, locate, run_job};
+use super::{CommandAnswer, locate, locate_in, run_job};
 use crate::auth::Principal;
 use crate::context::Context;
 use crate::events::Operation;
@@ -16,7 +16,7 @@ use wire::engine::ReceiveJob;
 use wire::ids::JobId;
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Delta, Durability, Opened, Put, Resume};
+use wire::message::{Delta, Durability, FollowLinks, Opened, Put, Resume};
 use wire::metadata::Kind;
 use wire::modes::Modes;
 use wire::receiver::Receiver;
@@ -72,7 +72,7 @@ pub(super) async fn run(
         begun: put.options.begun.filter(|_| !put.exclusive), // a mirror has compared already
     };
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
-    let (durability, at) = (put.durability, file_clock());
+    let (durability, follow, at) = (put.durability, put.options.follow, file_clock());
     let for_opening = cancelled.clone();
     let marks = context.workspace.marks.clone();
     let opening = move |storage: Arc<dyn Storage>| {
@@ -80,9 +80,9 @@ pub(super) async fn run(
             return Err(FailureCode::Cancelled.into());
         }
         let opening = if exclusive {
-            exclusive_base(&*storage, path.clone(), durability, modes.of_unknown_folder())?
+            exclusive_base(&*storage, path.clone(), follow, durability, modes.of_unknown_folder())?
         } else {
-            base(&*storage, path.clone(), into.clone())?
+            base(&*storage, path.clone(), into.clone(), follow)?
         };
         let begin = |marks: &Arc<Marks>| marks.begin(&opening.base.folder(), durability == Durability::Power);
         let unproven = marks.as_ref().map(begin).unwrap_or_default();
@@ -174,6 +174,7 @@ async fn when_free(
 fn exclusive_base(
     storage: &dyn Storage,
     path: RemotePath,
+    follow: FollowLinks,
     durability: Durability,
     folder_mode: u32,
 ) -> Result<UploadTarget, Failure> {
@@ -189,23 +190,30 @@ fn exclusive_base(
             parent.sync()?; // also for a run before that came to no sync
         }
     }
-    let folder = storage.folder(&path)?;
+    let folder = storage.tree(&path, follow)?;
     let lock = folder.lock()?;
     Ok(UploadTarget::new(Base::Folder(FolderCache::new(folder)), path, Some(lock)))
 }
 
 /// Where the job's items go. The folder above must exist, as for cp and scp.
-fn base(storage: &dyn Storage, path: RemotePath, into: Option<Name>) -> Result<UploadTarget, Failure> {
+fn base(
+    storage: &dyn Storage,
+    path: RemotePath,
+    into: Option<Name>,
+    follow: FollowLinks,
+) -> Result<UploadTarget, Failure> {
+    let named = |target: RemotePath| {
+        let (parent, name) = locate_in(storage, &target, follow)?;
+        Ok(UploadTarget::new(Base::named(parent, name), target, None))
+    };
     if let Some(name) = into
         && storage.metadata(&path).is_ok_and(|metadata| metadata.kind == Kind::Folder)
     {
-        let target = path.join(&name)?;
-        let (parent, name) = locate(storage, &target)?;
-        return Ok(UploadTarget::new(Base::named(parent, name), target, None));
+        return named(path.join(&name)?);
     }
     if path.is_root() {
-        return Ok(UploadTarget::new(Base::Folder(FolderCache::new(storage.folder(&path)?)), path, None));
+        let folder = storage.tree(&path, follow)?;
+        return Ok(UploadTarget::new(Base::Folder(FolderCache::new(folder)), path, None));
     }
-    let (parent, name) = locate(storage, &path)?;
-    Ok(UploadTarget::new(Base::named(parent, name), path, None))
+    named(path)
 }

@@ -21,8 +21,8 @@ pub(super) async fn run(
     operation: &Arc<Operation>,
 ) -> CommandAnswer {
     check_sending(&select.options, select.window)?;
-    let path = select.path.clone();
-    let folder = context.workspace.on_storage(move |storage| Ok(storage.folder(&path)?)).await?;
+    let (path, follow) = (select.path.clone(), select.options.follow);
+    let folder = context.workspace.on_storage(move |storage| Ok(storage.tree(&path, follow)?)).await?;
     let opened = Opened { path: select.path.clone(), folder: true, at: file_clock() };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     let source = Arc::new(QueueSource::new(folder, wanted));

@@ -81,8 +81,13 @@ async fn no_message_leads_around_that() {
     };
     for at in ["", "self", "self/self", "folder/up", "folder/up/self"] {
         id += 1;
-        let batch =
-            Batch { path: path(at), backup: None, changes: changes(), durability: Durability::Process };
+        let batch = Batch {
+            path: path(at),
+            backup: None,
+            changes: changes(),
+            durability: Durability::Process,
+            follow: Default::default(),
+        };
         session.send(id, batch).await;
         match session.next().await.unwrap().message {
             Message::BatchDone(done) => {

@@ -154,7 +154,12 @@ async fn hashing_one_file_without_end_stops_when_it_is_cancelled() {
     let mut world = World::serving();
     File::create(world.root().join("huge")).unwrap().set_len(1 << 42).unwrap(); // sparse: takes hours to read, and no disk space
     let mut session = Session::open(&world).await;
-    let digests = Digests { path: RemotePath::root(), checksum: Checksum::Sha256, paths: vec![path("huge")] };
+    let digests = Digests {
+        path: RemotePath::root(),
+        checksum: Checksum::Sha256,
+        paths: vec![path("huge")],
+        follow: Default::default(),
+    };
     session.send(2, list_tree(Some(Checksum::Sha256))).await;
     session.send(3, digests).await;
     session.send(4, Hash { path: path("huge") }).await;
@@ -295,6 +300,7 @@ fn list_tree(digests: Option<Checksum>) -> List {
         pattern: RemotePath::root(),
         digests,
         details: Details::default(),
+        follow: Default::default(),
     }
 }
 

@@ -258,13 +258,14 @@ fn batch() -> Batch {
         backup: None,
         changes: (0..1000).map(change).collect(),
         durability: Durability::Process,
+        follow: Default::default(),
     }
 }
 
 fn digests() -> Digests {
     let long = vec!["n".repeat(200); 5].join("/");
     let paths = (0..1000).map(|number| path(&format!("{number}/{long}"))).collect();
-    Digests { path: RemotePath::root(), checksum: Checksum::Sha256, paths }
+    Digests { path: RemotePath::root(), checksum: Checksum::Sha256, paths, follow: Default::default() }
 }
 
 fn list() -> List {
@@ -274,6 +275,7 @@ fn list() -> List {
         pattern: RemotePath::root(),
         digests: None,
         details: Details::default(),
+        follow: Default::default(),
     }
 }
 

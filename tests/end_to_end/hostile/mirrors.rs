@@ -142,6 +142,7 @@ fn list() -> List {
         pattern: RemotePath::root(),
         digests: None,
         details: Details::default(),
+        follow: Default::default(),
     }
 }
 

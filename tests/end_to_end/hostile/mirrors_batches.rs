@@ -163,11 +163,17 @@ async fn set_id_bits_foreign_attributes_and_owners_that_nobody_is_are_not_taken_
 }
 
 fn batch(base: &str, backup: Option<&str>, changes: Vec<Change>) -> Batch {
-    Batch { path: path(base), backup: backup.map(path), changes, durability: Durability::Process }
+    Batch {
+        path: path(base),
+        backup: backup.map(path),
+        changes,
+        durability: Durability::Process,
+        follow: Default::default(),
+    }
 }
 
 fn digests(base: &str, paths: Vec<RemotePath>) -> Digests {
-    Digests { path: path(base), checksum: Checksum::Sha256, paths }
+    Digests { path: path(base), checksum: Checksum::Sha256, paths, follow: Default::default() }
 }
 
 fn owner(number: u32) -> Owner {

@@ -328,7 +328,17 @@ async fn list_all(session: &mut Session, ids: std::ops::Range<u32>) {
     for id in ids {
         let (path, details) = (RemotePath::root(), Details::default());
         session
-            .send(id, List { path, recursive: true, pattern: RemotePath::root(), digests: None, details })
+            .send(
+                id,
+                List {
+                    path,
+                    recursive: true,
+                    pattern: RemotePath::root(),
+                    digests: None,
+                    details,
+                    follow: Default::default(),
+                },
+            )
             .await;
     }
 }

@@ -5,6 +5,7 @@ mod carried;
 mod checks;
 mod edits;
 mod filters;
+mod followed_links;
 mod guards;
 mod kept;
 mod links;

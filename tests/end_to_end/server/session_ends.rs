@@ -32,7 +32,17 @@ async fn listing(world: &World) -> Session {
     let mut session = Session::open(world).await;
     let (path, details) = (RemotePath::root(), Details::default());
     session
-        .send(2, List { path, recursive: true, pattern: RemotePath::root(), digests: None, details })
+        .send(
+            2,
+            List {
+                path,
+                recursive: true,
+                pattern: RemotePath::root(),
+                digests: None,
+                details,
+                follow: Default::default(),
+            },
+        )
         .await;
     for _ in 0..LISTING_PAGES_AHEAD {
         let page = session.next().await.unwrap();

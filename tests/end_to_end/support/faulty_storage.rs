@@ -11,6 +11,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use wire::RemotePath;
+use wire::message::FollowLinks;
 use wire::metadata::Metadata;
 use wire::modes::ModePolicy;
 use wire::store::{Capabilities, Folder, LocalStorage, SourceFile, Storage};
@@ -158,6 +159,9 @@ impl Storage for FaultyStorage {
     }
     fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>> {
         Ok(FaultyFolder::wrap(self.inner.folder(path)?, &self.faults))
+    }
+    fn tree(&self, path: &RemotePath, follow: FollowLinks) -> io::Result<Arc<dyn Folder>> {
+        Ok(FaultyFolder::wrap(self.inner.tree(path, follow)?, &self.faults))
     }
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
         self.inner.open_file(path)

@@ -78,6 +78,7 @@ async fn one(world: &World, all: &Barrier, number: usize) {
         pattern: RemotePath::root(),
         digests: None,
         details: Details::default(),
+        follow: Default::default(),
     };
     session.send(2, list).await;
     let answer = session.next().await.expect("a listing");

@@ -1,5 +1,6 @@
 //! Messages about metadata: listings of folders, and single paths.
 
+use super::FollowLinks;
 use crate::bounded::sequence;
 use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
@@ -22,6 +23,8 @@ pub struct List {
     pub digests: Option<Checksum>,
     /// Details to add to each entry.
     pub details: Details,
+    /// The treatment of symbolic links in the tree.
+    pub follow: FollowLinks,
 }
 
 /// The requested details of a file, besides its metadata.
@@ -46,6 +49,9 @@ pub struct EntryDetails {
     pub xattrs: Option<Vec<Xattr>>,
     /// A loss of power may have destroyed its content, regardless of its size and time. Set without a request.
     pub is_unproven: bool,
+    /// The metadata of the symbolic link through which this folder was reached, with [`FollowLinks::Folders`]. Set without a
+    /// request.
+    pub link: Option<Metadata>,
 }
 
 /// A file's owner and group.

@@ -1,6 +1,6 @@
 //! Messages that only mirrors need: items chosen one by one, digests, and batches of small changes.
 
-use super::{Changing, Compress, Durability, JobOptions, Owner, Xattr};
+use super::{Changing, Compress, Durability, FollowLinks, JobOptions, Owner, Xattr};
 use crate::bounded::sequence;
 use crate::checksum::{Checksum, Digest};
 use crate::command::Needs;
@@ -57,6 +57,8 @@ pub struct Digests {
     /// The files, at most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
     #[serde(deserialize_with = "sequence::<BATCH_CHANGES_MAX, _, _>")]
     pub paths: Vec<RemotePath>,
+    /// The treatment of symbolic links on the way to the files, and of those that have their paths.
+    pub follow: FollowLinks,
 }
 
 /// Root digests of files, in the order of the request.
@@ -78,6 +80,8 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// The kind of loss that the changes must survive before they are answered.
     pub durability: Durability,
+    /// The treatment of symbolic links on the way to the paths.
+    pub follow: FollowLinks,
 }
 
 impl Batch {
@@ -85,7 +89,7 @@ impl Batch {
     #[must_use]
     pub fn new(path: RemotePath, changes: Vec<Change>, power: bool) -> Self {
         let durability = if power { Durability::Power } else { Durability::Process };
-        Self { path, backup: None, changes, durability }
+        Self { path, backup: None, changes, durability, follow: FollowLinks::Never }
     }
 }
 

@@ -65,17 +65,19 @@ pub struct JobOptions {
     pub sparse: bool,
     /// The rule for large files that replace others, if the session has that feature.
     pub delta: Delta,
+    /// The treatment of symbolic links in the server's tree.
+    pub follow: FollowLinks,
     /// Options of later versions. One that the server does not know fails the request with `Unsupported`.
     #[serde(deserialize_with = "sequence::<JOB_EXTENSIONS_MAX, _, _>")]
     pub extensions: Vec<Extension>,
 }
 
 impl JobOptions {
-    /// Only a checksum: no resuming, holes are sent, and large files are sent whole.
+    /// Only a checksum: no resuming, links are links, holes are sent, and large files are sent whole.
     #[must_use]
     pub fn of(checksum: Checksum) -> Self {
-        let (resume, delta) = (Resume::Never, Delta::Never);
-        Self { checksum, resume, begun: None, sparse: false, delta, extensions: Vec::new() }
+        let (resume, delta, follow) = (Resume::Never, Delta::Never, FollowLinks::Never);
+        Self { checksum, resume, begun: None, sparse: false, delta, follow, extensions: Vec::new() }
     }
 
     /// Checks for options of later versions; this version knows no extension.
@@ -90,6 +92,18 @@ impl JobOptions {
             }
         }
     }
+}
+
+/// The treatment of symbolic links that are found in a tree. None is followed out of the user's root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum FollowLinks {
+    /// Each is a link.
+    #[default]
+    Never,
+    /// One that leads to a folder is that folder, as far as entries in it are concerned; every other one is a link.
+    Folders,
+    /// Each is the file or folder that it leads to.
+    Always,
 }
 
 /// An option added by a later version.

@@ -123,7 +123,7 @@ impl Changes {
                     Some(was) => self.unchanged(path, was)?,
                     None => self.place(path)?,
                 };
-                if was.is_none() && folder.metadata(name)?.kind == Kind::Folder {
+                if was.is_none() && folder.identity(name)?.metadata.kind == Kind::Folder {
                     return Err(FailureCode::IsAFolder.into());
                 }
                 Ok(folder.remove_file(name)?)
@@ -247,7 +247,7 @@ impl Changes {
         was: &Metadata,
     ) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
         let (folder, name) = self.place(path)?;
-        let found = folder.metadata(name)?;
+        let found = folder.identity(name)?.metadata; // of a link, its own
         if found.is_unchanged_since(was) && found.kind != Kind::Folder {
             self.check_spelling(&*folder, name).map(|()| (folder, name))
         } else {

@@ -38,7 +38,7 @@ pub fn describe(
         Visit::Enter(path, metadata, folder) => {
             let details = wish.details;
             let entry = Entry { path, metadata, link_target: Vec::new(), digest: None, details: None };
-            Some(with_details(&*folder, None, details, entry))
+            Some(with_details(&*folder, None, details, entry).map(|entry| with_link(&*folder, entry)))
         }
         Visit::Item(path, metadata) => {
             let entry = Entry { path, metadata, link_target: Vec::new(), digest: None, details: None };
@@ -85,6 +85,15 @@ pub fn of_link(error: std::io::Error) -> Failure {
     } else {
         Failure::of_found(error)
     }
+}
+
+/// Adds the link through which a folder was reached.
+fn with_link(folder: &dyn Folder, mut entry: Entry) -> Entry {
+    if let Some(link) = folder.link() {
+        entry.link_target = link.target.clone();
+        entry.details.get_or_insert_default().link = Some(link.metadata);
+    }
+    entry
 }
 
 fn with_details(

@@ -15,7 +15,9 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An open folder of any storage. No operation follows a link. An operation that needs a feature outside of
+/// An open folder of any storage. No operation follows a link, except in a tree that was opened with a rule for
+/// links ([`Storage::tree`](super::Storage::tree)): with `Always` all reading does, and with `Folders` the opening of folders, their
+/// metadata and their details; `identity` is then the link's own. An operation that needs a feature outside of
 /// [`capabilities`](Self::capabilities) fails with `Unsupported`; all other errors are the storage's.
 #[allow(clippy::missing_errors_doc)] // documented above for all
 pub trait Folder: Send + Sync {
@@ -30,6 +32,10 @@ pub trait Folder: Send + Sync {
     }
     /// Opens the folder `name`.
     fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>>;
+    /// Returns the symbolic link through which the folder was reached, where only links to folders are followed.
+    fn link(&self) -> Option<&FolderLink> {
+        None
+    }
     /// Returns the sorted names of all entries, except staged files.
     fn names(&self) -> io::Result<Names>;
     /// Metadata of `name`.
@@ -108,6 +114,15 @@ pub trait Folder: Send + Sync {
     fn lies_in(&self, _other: &dyn Folder) -> io::Result<bool> {
         Ok(false)
     }
+}
+
+/// A symbolic link that leads to a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderLink {
+    /// Its own metadata.
+    pub metadata: Metadata,
+    /// Its target, as stored.
+    pub target: Vec<u8>,
 }
 
 /// A folder as what files are written to: each storage is of one of these kinds.

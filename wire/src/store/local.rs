@@ -5,6 +5,7 @@ mod details;
 mod fidelity;
 mod file;
 mod folder;
+mod following;
 mod handle;
 mod listing;
 mod metadata;
@@ -24,19 +25,21 @@ pub use whole::WholeFilesystem;
 
 use super::filesystem_kind::FilesystemKind;
 use super::{Folder, SourceFile};
+use crate::message::FollowLinks;
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::modes::{ModePolicy, umask};
 use crate::path::NameRef;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use file::{LocalTarget, regular, regular_kind};
+use following::Following;
 use rustix::fs::{self as sys, Mode, OFlags};
 use stat::metadata_of;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Permissions of a file created from a stream, before the umask.
 pub const STREAM_MODE: u32 = 0o666;
@@ -53,6 +56,8 @@ pub struct LocalFolder {
     folds_case: OnceLock<bool>,
     /// Rules for permissions, of this folder and everything in it.
     modes: ModePolicy,
+    /// The view of symbolic links, of this folder and everything in it.
+    following: Option<Following>,
 }
 
 impl LocalFolder {
@@ -64,6 +69,15 @@ impl LocalFolder {
         Ok(Self::of_found(Dir::open_ambient_dir(path, ambient_authority())?.into(), ModePolicy::default()))
     }
 
+    /// Opens the folder `path` as [`open_ambient`](Self::open_ambient) does; links in it and below are treated by `follow`, wherever they
+    /// lead.
+    ///
+    /// # Errors
+    /// If it is not a folder or cannot be opened.
+    pub fn open_ambient_following(path: &Path, follow: FollowLinks) -> io::Result<Self> {
+        Self::open_ambient(path)?.following(follow, None)
+    }
+
     fn new(fd: OwnedFd, modes: ModePolicy) -> Self {
         Self {
             fd,
@@ -72,6 +86,7 @@ impl LocalFolder {
             kind: OnceLock::new(),
             folds_case: OnceLock::new(),
             modes,
+            following: None,
         }
     }
 
@@ -134,6 +149,13 @@ impl LocalFolder {
         let mode =
             if self.modes == ModePolicy::default() { mode } else { self.modes.apply(mode, is_folder()?) };
         sys::fchmod(&fd, Mode::from_raw_mode(mode & MODE_BITS)).map_err(|errno| details::not_set(&fd, errno))
+    }
+
+    /// Opens the folder `name`; a link is not followed.
+    fn open_folder(&self, name: NameRef<'_>) -> io::Result<Self> {
+        let fd = self.open(name, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let names_first = AtomicBool::new(self.names_first.load(Relaxed));
+        Ok(Self { names_first, ..Self::new(fd, self.modes) })
     }
 
     fn open(&self, name: NameRef<'_>, flags: OFlags) -> io::Result<OwnedFd> {

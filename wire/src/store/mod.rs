@@ -73,7 +73,9 @@ pub use busy::BusyPatience;
 pub use cache::FolderCache;
 pub use capabilities::{Capabilities, Capability};
 pub use filesystems::Filesystems;
-pub use folder::{DiskFolder, Fill, Folder, FolderBackend, FolderLock, ObjectFolder, disk_folder};
+pub use folder::{
+    DiskFolder, Fill, Folder, FolderBackend, FolderLink, FolderLock, ObjectFolder, disk_folder,
+};
 pub(crate) use local::HANDLES_A_COMMIT;
 #[cfg(test)]
 pub(crate) use local::commit;
@@ -91,6 +93,8 @@ pub use target_file::{COPY_BUFFER_LEN, FilePlace, TargetFile, write_fully};
 pub use upload::{Publication, Upload};
 
 use crate::disk::beat;
+use crate::failure::{Failure, FailureCode};
+use crate::message::FollowLinks;
 use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::RemotePath;
 use std::io::{self, IoSliceMut};
@@ -107,6 +111,19 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// Of the filesystem.
     fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>>;
+
+    /// Opens the folder at `path` as one of a tree whose symbolic links are treated by `follow`. None is followed out of the root.
+    ///
+    /// # Errors
+    /// Of the filesystem; `Unsupported` where the storage follows none.
+    fn tree(&self, path: &RemotePath, follow: FollowLinks) -> io::Result<Arc<dyn Folder>> {
+        match follow {
+            FollowLinks::Never => self.folder(path),
+            FollowLinks::Folders | FollowLinks::Always => {
+                Err(Failure::new(FailureCode::Unsupported, "following symbolic links in this storage").into())
+            }
+        }
+    }
 
     /// Opens the regular file at `path` for reading.
     ///

@@ -183,8 +183,9 @@ fn listing() -> Vec<MessageExample> {
                 pattern: RemotePath::root(),
                 digests: None,
                 details: Details::default(),
+                follow: FollowLinks::Never,
             },
-            parts! { text("", "path") bool(false, "recursive") text("", "pattern") none("digests") then(no_details()) },
+            parts! { text("", "path") bool(false, "recursive") text("", "pattern") none("digests") then(no_details()) variant(0, "follow: Never") },
         ),
         example(
             16,
@@ -197,10 +198,11 @@ fn listing() -> Vec<MessageExample> {
                 pattern: RemotePath::root(),
                 digests: Some(Checksum::Blake3),
                 details: Details::default(),
+                follow: FollowLinks::Never,
             },
             parts! {
                 text("music/live", "path") bool(true, "recursive") text("", "pattern") some("digests") variant(1, "Blake3")
-                then(no_details())
+                then(no_details()) variant(0, "follow: Never")
             },
         ),
         example(
@@ -214,10 +216,11 @@ fn listing() -> Vec<MessageExample> {
                 pattern: path("**/*.{ogg,flac}"),
                 digests: None,
                 details: Details::default(),
+                follow: FollowLinks::Never,
             },
             parts! {
                 text("music", "path") bool(false, "recursive") text("**/*.{ogg,flac}", "pattern") none("digests")
-                then(no_details())
+                then(no_details()) variant(0, "follow: Never")
             },
         ),
         example(
@@ -231,10 +234,11 @@ fn listing() -> Vec<MessageExample> {
                 pattern: RemotePath::root(),
                 digests: None,
                 details: Details { owner: true, links: true, xattrs: true },
+                follow: FollowLinks::Folders,
             },
             parts! {
                 text("music/live", "path") bool(true, "recursive") text("", "pattern") none("digests")
-                bool(true, "details: owner") bool(true, "links") bool(true, "xattrs")
+                bool(true, "details: owner") bool(true, "links") bool(true, "xattrs") variant(1, "follow: Folders")
             },
         ),
         example(
@@ -319,7 +323,7 @@ fn jobs() -> Vec<MessageExample> {
             parts! {
                 text("music", "path") bool(true, "recursive") u32(256, "window") u64(10_000_000, "rate_limit")
                 bool(true, "totals") variant(2, "changing: AsIs") variant(2, "compress: Level") u16(3, "level")
-                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(false, "sparse") variant(2, "delta: Never")
+                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(false, "sparse") variant(2, "delta: Never") variant(0, "follow: Never")
                 count(0, "extensions: 0")
             },
         ),
@@ -353,7 +357,7 @@ fn jobs() -> Vec<MessageExample> {
             parts! {
                 text("backup", "path") none("into") variant(0, "overwrite: Always") bool(true, "exclusive")
                 variant(1, "durability: Power") bool(false, "modes_of_new") u32(0o700, "folder_mode")
-                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(true, "sparse") variant(2, "delta: Never")
+                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(true, "sparse") variant(2, "delta: Never") variant(0, "follow: Never")
                 count(0, "extensions: 0")
             },
         ),
@@ -380,7 +384,7 @@ fn jobs() -> Vec<MessageExample> {
                 text("photos", "path") none("into") variant(0, "overwrite: Always") bool(false, "exclusive")
                 variant(2, "durability: None") bool(true, "modes_of_new") u32(0o700, "folder_mode")
                 variant(1, "checksum: Blake3") variant(2, "resume: Again") some("begun")
-                time(1_700_000_000, 4_000_000, "seconds, nanos") bool(false, "sparse") variant(2, "delta: Never") count(0, "extensions: 0")
+                time(1_700_000_000, 4_000_000, "seconds, nanos") bool(false, "sparse") variant(2, "delta: Never") variant(0, "follow: Never") count(0, "extensions: 0")
             },
         ),
     ];
@@ -410,7 +414,7 @@ fn jobs() -> Vec<MessageExample> {
                 text("inbox", "path") some("into") text("song", "name")
                 variant(index, &format!("overwrite: {overwrite:?}")) bool(false, "exclusive")
                 variant(0, "durability: Process") bool(false, "modes_of_new") u32(0o700, "folder_mode")
-                variant(0, "checksum: Sha256") variant(0, "resume: Never") none("begun") bool(false, "sparse") variant(2, "delta: Never")
+                variant(0, "checksum: Sha256") variant(0, "resume: Never") none("begun") bool(false, "sparse") variant(2, "delta: Never") variant(0, "follow: Never")
                 count(1, "extensions: 1") u16(7, "number") count(2, "value: 2 bytes") raw(&[1, 2], "value")
             },
         ));
@@ -614,7 +618,7 @@ fn selection() -> Vec<MessageExample> {
             },
             parts! {
                 text("music", "path") u32(256, "window") u64(0, "rate_limit") variant(0, "changing: Retry")
-                variant(0, "compress: Auto") variant(1, "checksum: Blake3") variant(2, "resume: Again") none("begun") bool(true, "sparse") variant(2, "delta: Never")
+                variant(0, "compress: Auto") variant(1, "checksum: Blake3") variant(2, "resume: Again") none("begun") bool(true, "sparse") variant(2, "delta: Never") variant(0, "follow: Never")
                 count(0, "extensions: 0")
             },
         ),
@@ -655,10 +659,11 @@ fn batches() -> Vec<MessageExample> {
                 path: path("music"),
                 checksum: Checksum::Blake3,
                 paths: vec![path("a/hello"), path("private")],
+                follow: FollowLinks::Always,
             },
             parts! {
                 text("music", "path") variant(1, "checksum: Blake3") count(2, "paths: 2")
-                text("a/hello", "path") text("private", "path")
+                text("a/hello", "path") text("private", "path") variant(2, "follow: Always")
             },
         ),
         example(
@@ -770,6 +775,7 @@ fn detailed_entry() -> Entry {
             file: Some(FileId { device: 2049, inode: 131_078, names: 2 }),
             xattrs: Some(xattrs()),
             is_unproven: true,
+            link: Some(metadata(Kind::Symlink, 5)),
         })),
     }
 }
@@ -781,6 +787,7 @@ fn detailed_entry_parts() -> Parts {
         some("owner") then(owner_parts())
         some("file") u64(2049, "device") u64(131_078, "inode") u64(2, "names")
         some("xattrs") then(xattrs_parts()) bool(true, "is_unproven")
+        some("link") then(metadata_parts(Kind::Symlink, 5))
     }
 }
 
@@ -803,6 +810,7 @@ fn batch() -> Batch {
             Change::Sync { path: path("c") },
         ],
         durability: Durability::Power,
+        follow: FollowLinks::Folders,
     }
 }
 
@@ -821,7 +829,7 @@ fn batch_parts() -> Parts {
         variant(7, "SetOwner") text("f", "path") then(owner_parts())
         variant(8, "SetXattrs") text("f", "path") then(xattrs_parts())
         variant(9, "Sync") text("c", "path")
-        variant(1, "durability: Power")
+        variant(1, "durability: Power") variant(1, "follow: Folders")
     }
 }
 

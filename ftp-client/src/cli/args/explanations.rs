@@ -71,6 +71,9 @@ Backups: --backup DIR moves what would be replaced or deleted into DIR, on TARGE
 Rules: --exclude, --include, --filter-from, --exclude-from and --files-from work as in rsync; merge files and rule modifiers are refused. An excluded entry is \
 never opened, and it does not matter whether it can be read.
 
+Links: symbolic links are copied as links. -L sends what they lead to, in SOURCE; -K uses a link in TARGET that leads to a folder as that \
+folder. None leads out of a server's root.
+
 Plans: -n prints what would be done. --plan FILE writes it to a file, and `ftp-client apply FILE` does each item whose source and target are \
 still as the plan recorded them.
 

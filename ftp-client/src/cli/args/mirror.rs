@@ -48,6 +48,8 @@ pub(crate) struct Choosing {
     /// Leave out folders of a local SOURCE that contain a file NAME, as CACHEDIR.TAG (with its signature); may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) exclude_if_present: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) links: LinkArgs,
     /// Entries of --files-from, --filter-from and --exclude-from end with NUL
     #[arg(short = '0', long)]
     pub(crate) from0: bool,
@@ -74,8 +76,10 @@ impl Choosing {
     /// True if an option of these was typed: others come from a profile.
     pub(crate) fn is_typed(&self) -> bool {
         let Self { rules, files_from, one_file_system, exclude_if_present, from0, .. } = self;
-        let Self { min_size, max_size, newer_than, older_than, .. } = self;
+        let Self { links, min_size, max_size, newer_than, older_than, .. } = self;
         rules.typed > 0
+            || links.copy_links
+            || links.keep_dir_links
             || files_from.is_some()
             || *one_file_system
             || !exclude_if_present.is_empty()
@@ -91,6 +95,17 @@ impl Choosing {
         let listed = self.files_from.as_deref().is_some_and(input::is_dash);
         listed || self.rules.all.iter().filter_map(TypedRule::file).any(input::is_dash)
     }
+}
+
+/// Options for symbolic links.
+#[derive(Clone, Args)]
+pub(crate) struct LinkArgs {
+    /// Follow symbolic links in SOURCE: send the files and folders that they lead to
+    #[arg(short = 'L', long)]
+    pub(crate) copy_links: bool,
+    /// Use a symbolic link in TARGET that leads to a folder as that folder, where SOURCE has a folder
+    #[arg(short = 'K', long)]
+    pub(crate) keep_dir_links: bool,
 }
 
 /// Options for the way in which entries are carried, and for metadata beside content, time and permissions.

@@ -18,7 +18,7 @@ pub(crate) struct TransferArgs {
     #[arg(short = 'n', long, conflicts_with_all = ["result", "remove_source"])]
     pub(crate) dry_run: bool,
     /// Remove each file and link at the source once its target is proven to have the same content; folders stay
-    #[arg(long)]
+    #[arg(long, conflicts_with = "copy_links")]
     pub(crate) remove_source: bool,
     /// Write the outcome of each item to FILE, for scripts and for `ftp-client retry`
     #[arg(long, value_name = "FILE")]

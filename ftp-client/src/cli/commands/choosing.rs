@@ -51,6 +51,8 @@ pub(super) fn chosen(
         files,
         one_file_system: choosing.one_file_system,
         exclude_if_present: tags(choosing, direction)?,
+        copy_links: choosing.links.copy_links,
+        keep_dir_links: choosing.links.keep_dir_links,
         size_min: choosing.min_size,
         size_max: choosing.max_size,
         newer_than: choosing.newer_than,

@@ -14,7 +14,7 @@ use ftp_client::{Error, Session};
 use std::cell::Cell;
 use std::ffi::OsString;
 use tree::{TreeCopy, not_into_itself};
-use wire::message::{Copied, CopyFile, Overwrite};
+use wire::message::{Copied, CopyFile, FollowLinks, Overwrite};
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
@@ -26,7 +26,7 @@ use wire::{Failure, FailureCode, Name, RemotePath};
                   a folder keeps its name in the target, which is made if it is missing; with a / at the end of the folder, its \
                   contents go there. A copy has the permissions and the time of its source. No content goes over the network; \
                   where the server's filesystem can, the copy shares the source's blocks. A link is followed, but with -r it is \
-                  copied as a link.\n\n\
+                  copied as a link, unless -L is given.\n\n\
                   Example:\n  ftp-client cp ann@files.example.org::report.pdf ann@files.example.org::/final/\n  \
                   ftp-client cp -r ann@files.example.org::photos ann@files.example.org::/new   makes /new/photos\n  \
                   ftp-client cp -r ann@files.example.org::photos/ ann@files.example.org::/new   without that folder"
@@ -35,6 +35,9 @@ pub(crate) struct CpArgs {
     /// Include folders and everything in them
     #[arg(short, long, visible_short_alias = 'R')]
     recursive: bool,
+    /// With -r, copy the files and folders that symbolic links lead to
+    #[arg(short = 'L', long)]
+    copy_links: bool,
     /// When to replace files that exist [default: always; with -r: different]
     #[arg(long, value_enum, value_name = "WHEN")]
     overwrite: Option<OverwriteArg>,
@@ -52,6 +55,7 @@ pub(crate) struct CpArgs {
 pub(crate) struct CpCommand {
     sources: Vec<CopySource>,
     recursive: bool,
+    follow: FollowLinks,
     /// The sources are what a pattern matches, so the target is a folder.
     from_pattern: bool,
     target: Remote,
@@ -86,7 +90,9 @@ impl CpCommand {
             None if recursive => Overwrite::Different,
             None => Overwrite::Always,
         };
-        Ok((server, Self { sources, recursive, from_pattern: scope.has_matched(), target, overwrite }))
+        let follow = if typed.copy_links { FollowLinks::Always } else { FollowLinks::Never };
+        let from_pattern = scope.has_matched();
+        Ok((server, Self { sources, recursive, follow, from_pattern, target, overwrite }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
@@ -118,10 +124,11 @@ impl CpCommand {
     }
 
     async fn copy_trees(self, session: &Session, output: &Output, into_folder: bool) -> Result<u8, Error> {
-        let Self { sources, target, overwrite, .. } = self;
+        let Self { sources, target, follow, overwrite, .. } = self;
         let is_incomplete = Cell::new(false);
         let code = in_turn(sources, output, async |CopySource { remote, name }| {
-            let source = session.stat(&remote.path, remote.must_be_folder()).await?;
+            let is_followed = remote.must_be_folder() || follow == FollowLinks::Always;
+            let source = session.stat(&remote.path, is_followed).await?;
             let is_folder = source.metadata.kind == Kind::Folder;
             if remote.must_be_folder() && !is_folder {
                 return Err(Error::remote(&remote.path, FailureCode::NotAFolder));
@@ -140,7 +147,7 @@ impl CpCommand {
                     Ok(_) | Err(_) => target.path.clone(),
                 },
             };
-            let tree = TreeCopy::new(session, output, overwrite);
+            let tree = TreeCopy::new(session, output, follow, overwrite);
             is_incomplete.set(is_incomplete.get() | tree.copy(&remote.path, source, to).await?);
             Ok(())
         });

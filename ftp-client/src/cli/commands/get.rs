@@ -184,10 +184,11 @@ impl GetCommand {
 impl GetCommand {
     /// Makes a missing folder that the sources go into.
     async fn make_target(&self, session: &Session) -> Result<(), Error> {
+        let follows = self.chosen.as_ref().is_some_and(|recipe| recipe.copy_links);
         let folder = match (&self.missing, &self.sources[..]) {
             (Some(MissingTarget::Made(folder)), _) => folder,
             (Some(MissingTarget::MadeForFolder(folder)), [(remote, ..)])
-                if session.stat(&remote.path, false).await?.metadata.kind == Kind::Folder =>
+                if session.stat(&remote.path, follows).await?.metadata.kind == Kind::Folder =>
             {
                 folder
             }

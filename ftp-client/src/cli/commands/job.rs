@@ -120,16 +120,19 @@ impl JobRequest {
     }
 }
 
-/// Fetches a file as it is, and the chosen entries of a folder. A link is fetched as one, unless its path ends with a slash.
+/// Fetches a file as it is, and the chosen entries of a folder. A link is fetched as one, unless its path ends with a slash or all links
+/// are followed.
 async fn get_chosen(
     session: &Session,
     request: GetRequest,
     recipe: Box<Recipe>,
     observer: Arc<dyn TransferObserver>,
 ) -> Result<TransferSummary, Error> {
-    let kind = session.stat(&request.path, request.must_be_folder).await?.metadata.kind;
+    let follows = recipe.copy_links;
+    let kind = session.stat(&request.path, request.must_be_folder || follows).await?.metadata.kind;
     if kind != Kind::Folder {
-        return session.get(request, observer).await;
+        let recursive = request.recursive && !follows;
+        return session.get(GetRequest { recursive, ..request }, observer).await;
     }
     let local = request.becomes();
     let tree = ChosenTree { recipe, options: request.options };

@@ -60,7 +60,7 @@ pub(crate) struct MirrorArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     plan: Option<PathBuf>,
     /// After the first run, keep mirroring local changes as they occur; failed items are retried
-    #[arg(long, conflicts_with_all = ["dry_run", "plan"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "plan", "copy_links"])]
     watch: bool,
     /// With --watch, compare everything again at this interval, as 10m [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
@@ -69,7 +69,7 @@ pub(crate) struct MirrorArgs {
     #[arg(short, long)]
     recursive: bool,
     /// Remove each file and link of SOURCE that was sent, once TARGET is proven to have the same content; folders stay
-    #[arg(long, conflicts_with_all = ["dry_run", "plan", "watch", "delete"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "plan", "watch", "delete", "copy_links"])]
     remove_source: bool,
     #[command(flatten)]
     deleting: Deleting,

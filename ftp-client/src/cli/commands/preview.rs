@@ -111,7 +111,7 @@ async fn preview_get(
     let local = request.becomes();
     let GetRequest { path, must_be_folder, recursive, options, .. } = request;
     let remote = if must_be_folder { session.folder_at(&path).await? } else { path };
-    let entry = session.stat(&remote, !recursive).await?;
+    let entry = session.stat(&remote, !recursive || recipe.copy_links).await?;
     match (entry.metadata.kind, recursive) {
         (Kind::Folder, true) => {
             let direction = MirrorDirection::Download;

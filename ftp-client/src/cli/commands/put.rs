@@ -198,10 +198,17 @@ impl PutCommand {
     fn must_be_folder(&self) -> bool {
         match &self.sources[..] {
             [UploadSource::Local { name: None, .. }] if self.recursive => false,
-            [UploadSource::Local { path, .. }] if self.recursive && is_tree(path) => true,
+            [UploadSource::Local { path, .. }] if self.recursive && is_tree(path, self.follows_links()) => {
+                true
+            }
             [_] => self.target.must_be_folder(),
             _ => true,
         }
+    }
+
+    /// True if symbolic links are sent as what they lead to.
+    fn follows_links(&self) -> bool {
+        self.chosen.as_ref().is_some_and(|recipe| recipe.copy_links)
     }
 
     /// Makes sure that the target is a folder, which is made if only it is missing. Returns its path without links, where the user
@@ -258,7 +265,7 @@ impl PutCommand {
             path = session.place(&path, into.take().as_ref()).await?;
         }
         if let (Some(recipe), UploadSource::Local { path: local, .. }) = (&self.chosen, source)
-            && is_tree(local)
+            && is_tree(local, recipe.copy_links)
         {
             let tree = ChosenTree { recipe: recipe.clone(), options: self.transfer.clone() };
             let request = JobRequest::PutChosen(local.clone(), path, tree);
@@ -267,7 +274,9 @@ impl PutCommand {
         }
         let opened = match source {
             UploadSource::Stream { typed, .. } => PutSource::Stream(stream(typed)?),
-            UploadSource::Local { path, .. } if self.recursive => PutSource::Tree(path.clone()),
+            UploadSource::Local { path, .. } if self.recursive && !self.follows_links() => {
+                PutSource::Tree(path.clone())
+            }
             UploadSource::Local { path, .. } => PutSource::File(path.clone()),
         };
         let shown = source.shown();

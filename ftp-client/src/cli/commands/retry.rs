@@ -130,11 +130,12 @@ fn put(
 ) -> Result<TransferJob, Error> {
     let Planned { source: Text(source), target, recursive } = item;
     let path = local(Text(source.clone()));
-    if let Some(recipe) = chosen.filter(|_| is_tree(&path)) {
+    let follows = chosen.as_ref().is_some_and(|recipe| recipe.copy_links);
+    if let Some(recipe) = chosen.filter(|_| is_tree(&path, follows)) {
         let request = JobRequest::PutChosen(path, remote(&target)?, ChosenTree { recipe, options });
         return Ok(TransferJob { source, request, removes_source: false });
     }
-    let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
+    let from = if recursive && !follows { PutSource::Tree(path) } else { PutSource::File(path) };
     let request = PutRequest { source: from, path: remote(&target)?, into: None, totals, options };
     Ok(TransferJob { source, request: JobRequest::Put(request, None), removes_source: false })
 }

@@ -78,6 +78,18 @@ pub(super) static OPTIONS: &[OptionRow] = &[
         TRANSFERS,
         NotNeeded("times, permissions and links are kept"),
     ),
+    flags(&["--dereference"], TRANSFERS_CP, Means(&["--copy-links"])),
+    flags(&["--keep-dirlinks"], TRANSFERS, Means(&["--keep-dir-links"])),
+    flags(
+        &["-k", "--copy-dirlinks", "--copy-unsafe-links"],
+        TRANSFERS,
+        Answered("-L follows all symbolic links; a single one is followed if its path ends with /"),
+    ),
+    flags(
+        &["--safe-links", "--munge-links"],
+        TRANSFERS,
+        Answered("links are sent as they are, and never followed at the target without -K"),
+    ),
     flags(&["-g", "--group"], MIRROR, Means(&["--owner"])),
     flags(&["-g", "--group"], GET_PUT, Answered("owners and groups are kept by mirror --owner")),
     flags(
@@ -213,6 +225,7 @@ const LS: &[&str] = &["ls"];
 const GET_PUT: &[&str] = &["get", "put"];
 const GET_MIRROR: &[&str] = &["get", "mirror"];
 const TRANSFERS: &[&str] = &["get", "put", "mirror"];
+const TRANSFERS_CP: &[&str] = &["get", "put", "mirror", "cp"];
 const REACHING: &[&str] = &["get", "put", "mirror", "ls", "cat", "shell"];
 
 fn same(value: &str) -> Option<String> {

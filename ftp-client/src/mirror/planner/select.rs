@@ -3,7 +3,7 @@
 use super::{Planner, is_folder, is_within};
 use crate::mirror::pairs::{Pair, Pairs};
 use crate::mirror::side::SideEntry;
-use wire::message::{Entry, PathFailure};
+use wire::message::{Entry, EntryDetails, PathFailure};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Neither side of a pair takes part.
@@ -24,6 +24,27 @@ impl Planner<'_> {
         let Ok(source) = self.select_source(source, pairs) else { return (None, None) };
         let Ok(target) = self.select_target(target, source.is_some(), pairs) else { return (None, None) };
         (source, target)
+    }
+
+    /// A folder of the target that was reached through a link is used as one only where the source has a folder: otherwise the link itself
+    /// is compared, replaced or deleted, and nothing of what it leads to.
+    pub(super) fn through_link(
+        &mut self,
+        source: Option<&Entry>,
+        mut target: Entry,
+        pairs: &mut Pairs<'_>,
+    ) -> Entry {
+        let Some(link) = target.details.as_mut().and_then(|details| details.link.take()) else {
+            return target;
+        };
+        target.details = target.details.filter(|details| **details != EntryDetails::default());
+        if source.is_some_and(is_folder) {
+            target.link_target.clear();
+            return target;
+        }
+        self.target_below = Some(target.path.clone());
+        pairs.skip_target();
+        Entry { metadata: link, details: None, ..target }
     }
 
     fn select_source(

@@ -9,7 +9,7 @@ use crate::session::Session;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use wire::command::Needs;
-use wire::message::Details;
+use wire::message::{Details, FollowLinks};
 use wire::{Access, Failure, FailureCode, RemotePath};
 
 /// Checks that the user may make a backup at the server, which needs what a rename needs: before anything is done.
@@ -36,7 +36,9 @@ pub(super) async fn check_backup_place(
             (inputs.remote_root.as_ref(), session.stat_folder(&there, links).await.ok())
         }
         MirrorDirection::Download => {
-            let found = local::blocking(move || open_local(&path, &RemotePath::root(), links)).await;
+            let found =
+                local::blocking(move || open_local(&path, &RemotePath::root(), links, FollowLinks::Never))
+                    .await;
             (inputs.local_root.as_ref(), found.ok().and_then(|(root, _)| root))
         }
     };

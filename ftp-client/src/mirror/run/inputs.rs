@@ -9,7 +9,7 @@ use crate::session::{Pages, Session};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wire::message::{Details, Entry};
+use wire::message::{Details, Entry, FollowLinks};
 use wire::metadata::Kind;
 use wire::store::entry::of_folder;
 use wire::store::{Folder, FolderCache, LocalFolder};
@@ -46,12 +46,13 @@ pub(super) async fn look(
     let (remote, scope) = (request.remote.clone(), request.scope.clone());
     let there = remote.join_path(&scope).map_err(|error| Error::remote(&remote, error))?;
     // All of it goes out at once, and is answered in a round trip.
-    let (pages, root) =
-        tokio::join!(session.list_with(&there, true, details), session.stat_folder(&there, root_details),);
+    let (options, direction) = (&request.options, request.direction);
+    let listing = session.list_following(&there, true, details, options.follow_there(direction));
+    let (pages, root) = tokio::join!(listing, session.stat_folder(&there, root_details));
     let remote_root = existing(root, &scope)?;
     let (local_root, local) = local::blocking({
-        let (shown, scope) = (request.local.clone(), scope.clone());
-        move || open_local(&shown, &scope, root_details)
+        let (shown, scope, follow) = (request.local.clone(), scope.clone(), options.follow_here(direction));
+        move || open_local(&shown, &scope, root_details, follow)
     })
     .await?;
     let inputs = MirrorInputs {
@@ -106,7 +107,10 @@ impl TargetPlace {
             }
             MirrorDirection::Download => {
                 let moved = Error::local(&local, moved);
-                (local::blocking(move || open_local(&local, &scope, links)).await?.0, moved)
+                (
+                    local::blocking(move || open_local(&local, &scope, links, FollowLinks::Never)).await?.0,
+                    moved,
+                )
             }
         };
         let same = before.is_none() || identity(now.as_ref()) == before;
@@ -118,8 +122,13 @@ impl TargetPlace {
 type LocalRoot = (Option<Entry>, Option<Arc<dyn Folder>>);
 
 /// Opens the folder here, if it is there, with the entry of the part that is compared.
-pub(super) fn open_local(path: &Path, scope: &RemotePath, details: Details) -> Result<LocalRoot, Error> {
-    let folder = match LocalFolder::open_ambient(path) {
+pub(super) fn open_local(
+    path: &Path,
+    scope: &RemotePath,
+    details: Details,
+    follow: FollowLinks,
+) -> Result<LocalRoot, Error> {
+    let folder = match LocalFolder::open_ambient_following(path, follow) {
         Ok(folder) => folder,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),
         Err(error) => return Err(error_at(path, error)),

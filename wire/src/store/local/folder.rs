@@ -13,15 +13,14 @@ use crate::modes::{PERMISSIONS, umask};
 use crate::path::NameRef;
 use crate::store::sweep::SweepScope;
 use crate::store::{
-    Capabilities, DiskFolder, Fill, Folder, FolderBackend, FolderLock, Identity, Names, SourceFile,
-    StagedName, TargetFile,
+    Capabilities, DiskFolder, Fill, Folder, FolderBackend, FolderLink, FolderLock, Identity, Names,
+    SourceFile, StagedName, TargetFile,
 };
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 impl Folder for LocalFolder {
@@ -38,17 +37,23 @@ impl Folder for LocalFolder {
     }
 
     fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>> {
-        match self.open(name, OFlags::RDONLY | OFlags::DIRECTORY) {
-            Ok(fd) => {
-                let names_first = AtomicBool::new(self.names_first.load(Ordering::Relaxed));
-                Ok(Arc::new(Self { names_first, ..Self::new(fd, self.modes) }))
+        if let Some(end) = self.folder_of_link(name)? {
+            return Ok(Arc::new(self.view_of(end.open()?, name, Some(end))?));
+        }
+        match self.open_folder(name) {
+            Ok(folder) => Ok(Arc::new(self.view_of(folder, name, None)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                match self.identity(name)?.metadata.kind {
+                    Kind::Symlink => Err(Failure::from(FailureCode::OutsideRoot).into()),
+                    Kind::File | Kind::Folder | Kind::Special => Err(error),
+                }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => match self.metadata(name)?.kind {
-                Kind::Symlink => Err(Failure::from(FailureCode::OutsideRoot).into()),
-                Kind::File | Kind::Folder | Kind::Special => Err(error),
-            },
             Err(error) => Err(error),
         }
+    }
+
+    fn link(&self) -> Option<&FolderLink> {
+        self.link_to_it()
     }
 
     fn names(&self) -> io::Result<Names> {
@@ -56,10 +61,17 @@ impl Folder for LocalFolder {
     }
 
     fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata> {
+        if let Some(end) = self.folder_of_link(name)? {
+            return end.metadata();
+        }
         Ok(metadata_of(&sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
     fn identity(&self, name: NameRef<'_>) -> io::Result<Identity> {
+        if let Some(end) = self.end_of_link(name)? {
+            let (folder, name) = end.place()?;
+            return folder.identity(name);
+        }
         Ok(identity_of(&sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
@@ -76,6 +88,10 @@ impl Folder for LocalFolder {
     }
 
     fn open_file(&self, name: NameRef<'_>) -> io::Result<Box<dyn SourceFile>> {
+        if let Some(end) = self.end_of_link(name)? {
+            let (folder, name) = end.place()?;
+            return folder.open_file(name);
+        }
         regular(self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?)
     }
 
@@ -132,6 +148,9 @@ impl Folder for LocalFolder {
         modified: Option<Timestamp>,
         mode: Option<u32>,
     ) -> io::Result<()> {
+        if let Some(end) = self.folder_of_link(name)? {
+            return end.open()?.set_own_metadata(modified, mode);
+        }
         let found = Handle::of(self.fd.as_fd(), name)?;
         if let Some(mode) = mode {
             found.chmod(self.modes.apply(mode, found.kind() == Kind::Folder))?;
@@ -140,14 +159,28 @@ impl Folder for LocalFolder {
     }
 
     fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails> {
+        if let Some(name) = name
+            && let Some(end) = self.folder_of_link(name)?
+        {
+            return match end.place() {
+                Ok((folder, name)) => metadata::details_of(folder, Some(name), wanted),
+                Err(_) => metadata::details_of(&end.open()?, None, wanted),
+            };
+        }
         metadata::details_of(self, name, wanted)
     }
 
     fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()> {
-        metadata::change_owner(self, name, owner)
+        match name.map(|name| self.folder_of_link(name)).transpose()?.flatten() {
+            Some(end) => metadata::change_owner(&end.open()?, None, owner),
+            None => metadata::change_owner(self, name, owner),
+        }
     }
 
     fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()> {
+        if let Some(end) = name.map(|name| self.folder_of_link(name)).transpose()?.flatten() {
+            return end.open()?.set_xattrs(None, xattrs);
+        }
         match name {
             Some(name) => details::set_xattrs(&Handle::of(self.fd.as_fd(), name)?.open()?, xattrs),
             None => details::set_xattrs(&self.fd, xattrs),
@@ -255,6 +288,7 @@ impl DiskFolder for LocalFolder {
 
     fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()> {
         sys::symlinkat(target, &self.fd, staged.as_bytes())?;
+        self.note_link(staged.as_bytes())?;
         match modified {
             Some(time) => {
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
@@ -284,6 +318,9 @@ impl DiskFolder for LocalFolder {
     }
 
     fn sync_file(&self, name: NameRef<'_>) -> io::Result<()> {
+        if let Some(end) = self.folder_of_link(name)? {
+            return end.open()?.sync();
+        }
         sync_each(&Handle::of(self.fd.as_fd(), name)?.open()?)
     }
 

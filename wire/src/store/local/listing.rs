@@ -19,7 +19,7 @@ pub(super) fn list(folder: &LocalFolder) -> io::Result<Names> {
         let entry = entry?;
         match NameRef::new(entry.file_name().to_bytes()) {
             Ok(name) if is_staged(name) => {}
-            Ok(name) => names.push(name, name_kind(entry.file_type())),
+            Ok(name) => names.push(name, name_kind(entry.file_type(), folder.following.is_some())),
             Err(PathError::NameTooLong) => names.leave_out(entry.file_name().to_bytes()),
             Err(_) => {} // the folder itself, and its parent
         }
@@ -49,8 +49,9 @@ pub(super) fn probe_case(folder: &LocalFolder, name: NameRef<'_>) -> io::Result<
     }
 }
 
-fn name_kind(told: FileType) -> NameKind {
+fn name_kind(told: FileType, follows_links: bool) -> NameKind {
     match told {
+        FileType::Symlink if follows_links => NameKind::Unknown,
         FileType::Directory => NameKind::Folder,
         FileType::RegularFile
         | FileType::Symlink

@@ -40,6 +40,7 @@ pub(super) fn details_of(
         file: wanted.links.then(|| details::file_id(&stat)),
         xattrs,
         is_unproven: false, // set by the marks
+        link: None,
     })
 }
 
@@ -77,7 +78,7 @@ pub(super) fn probe(folder: &LocalFolder) -> io::Result<FidelityReport> {
             found
         }
     };
-    let is_whole = !folder.has_mounts_below();
+    let is_whole = !folder.has_mounts_below() && folder.following.is_none();
     Ok(FidelityReport { modes: folder.modes, is_whole, ..found })
 }
 

@@ -3,7 +3,7 @@
 use super::file::{MOUNT_ID, unique_mount};
 use super::*;
 use crate::failure::{Failure, FailureCode};
-use crate::message::{Details, Xattr};
+use crate::message::{Details, FollowLinks, Xattr};
 use crate::metadata::Timestamp;
 use crate::store::write_fully;
 use crate::store::{DiskFolder, StagedName, TargetFile, disk_folder};
@@ -11,7 +11,6 @@ use rustix::fs::{AtFlags, StatxFlags};
 use rustix::io::Errno;
 use std::io::IoSlice;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::Ordering;
 
 fn name() -> NameRef<'static> {
     NameRef::new(b"file").unwrap()
@@ -85,7 +84,7 @@ fn a_whole_file_has_its_name_and_metadata_or_there_is_none() {
         write(file)?;
         Err(io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error()))
     });
-    assert!(failed.is_err() || folder.names_first.load(Ordering::Relaxed));
+    assert!(failed.is_err() || folder.names_first.load(Relaxed));
     assert!(names_in(place.path()).is_empty());
 
     if !folder.create_whole(name(), 0o640, &write).unwrap() {
@@ -149,4 +148,20 @@ fn a_mount_without_a_unique_number_is_unknown() {
     assert_eq!(unique_mount(&stat), 0);
     stat.stx_mask |= MOUNT_ID.bits();
     assert_eq!(unique_mount(&stat), 7);
+}
+
+#[test]
+fn a_link_that_was_made_through_a_view_is_not_followed_by_it() {
+    let place = tempfile::tempdir().unwrap();
+    for folder in ["tree", "elsewhere"] {
+        std::fs::create_dir(place.path().join(folder)).unwrap();
+    }
+    std::os::unix::fs::symlink("../elsewhere", place.path().join("tree/old")).unwrap();
+    let tree = LocalFolder::open_ambient_following(&place.path().join("tree"), FollowLinks::Folders).unwrap();
+    let [old, new] = [&b"old"[..], b"new"].map(|name| NameRef::new(name).unwrap());
+    tree.make_link(new, b"../elsewhere", None, false).unwrap();
+    assert!(tree.folder(old).is_ok() && tree.metadata(old).unwrap().kind == Kind::Folder);
+    assert!(tree.folder(new).is_err() && tree.metadata(new).unwrap().kind == Kind::Symlink);
+    tree.rename(new, &tree, old, true).unwrap();
+    assert!(tree.folder(old).is_err(), "by no other name either");
 }

@@ -4,6 +4,7 @@ use super::LocalFolder;
 use super::file::regular;
 use super::stat::metadata_of;
 use crate::failure::{Failure, FailureCode};
+use crate::message::FollowLinks;
 use crate::metadata::{Kind, Metadata};
 use crate::modes::ModePolicy;
 use crate::path::{NameRef, RemotePath};
@@ -39,6 +40,15 @@ impl LocalStorage {
         Self { modes, ..self }
     }
 
+    fn find_folder(&self, path: &RemotePath) -> io::Result<LocalFolder> {
+        let found: OwnedFd = if path.is_root() {
+            self.root.try_clone()?.into()
+        } else {
+            self.root.open_dir(os_path(path)).map_err(resolving)?.into()
+        };
+        Ok(LocalFolder::of_found(found, self.modes))
+    }
+
     /// Refuses names of unfinished transfers, also as targets of a link.
     fn check_name(&self, path: &RemotePath) -> io::Result<()> {
         let path = os_path(path);
@@ -63,11 +73,12 @@ impl Storage for LocalStorage {
     }
 
     fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>> {
-        if path.is_root() {
-            return Ok(Arc::new(LocalFolder::of_found(self.root.try_clone()?.into(), self.modes)));
-        }
-        let found: OwnedFd = self.root.open_dir(os_path(path)).map_err(resolving)?.into();
-        Ok(Arc::new(LocalFolder::of_found(found, self.modes)))
+        Ok(Arc::new(self.find_folder(path)?))
+    }
+
+    fn tree(&self, path: &RemotePath, follow: FollowLinks) -> io::Result<Arc<dyn Folder>> {
+        let root = Some((self.root.try_clone()?, os_path(path)));
+        Ok(Arc::new(self.find_folder(path)?.following(follow, root)?))
     }
 
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -111,7 +122,7 @@ fn os_path(path: &RemotePath) -> &Path {
 
 /// Converts cap-std's error for a path that would leave the root: `PermissionDenied` without a system error number.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
-fn resolving(error: io::Error) -> io::Error {
+pub(super) fn resolving(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
             Failure::from(FailureCode::OutsideRoot).into()

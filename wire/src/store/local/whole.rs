@@ -2,6 +2,7 @@
 
 use super::LocalFolder;
 use super::file::{regular, regular_kind};
+use crate::message::FollowLinks;
 use crate::metadata::Metadata;
 use crate::modes::ModePolicy;
 use crate::path::{NameRef, RemotePath};
@@ -37,6 +38,11 @@ impl Storage for WholeFilesystem {
     fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>> {
         let found = Dir::open_ambient_dir(absolute(path), ambient_authority())?;
         Ok(Arc::new(LocalFolder::of_found(found.into(), self.modes)))
+    }
+
+    fn tree(&self, path: &RemotePath, follow: FollowLinks) -> io::Result<Arc<dyn Folder>> {
+        let found = Dir::open_ambient_dir(absolute(path), ambient_authority())?;
+        Ok(Arc::new(LocalFolder::of_found(found.into(), self.modes).following(follow, None)?))
     }
 
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {

@@ -7,7 +7,9 @@ use crate::cli::commands::{About, UNDER_WAY_MAX, each, each_done};
 use crate::cli::output::Output;
 use ftp_client::{Error, Session};
 use std::cell::{Cell, RefCell};
-use wire::message::{Copied, CopyFile, Done, Entry, Link, MakeFolder, Overwrite, Remove, SetMetadata};
+use wire::message::{
+    Copied, CopyFile, Details, Done, Entry, FollowLinks, Link, MakeFolder, Overwrite, Remove, SetMetadata,
+};
 use wire::metadata::{Kind, Metadata};
 use wire::modes::{OWNER_ALL, PERMISSIONS};
 use wire::{Failure, FailureCode, RemotePath};
@@ -16,6 +18,7 @@ use wire::{Failure, FailureCode, RemotePath};
 pub(super) struct TreeCopy<'a> {
     session: &'a Session,
     output: &'a Output,
+    follow: FollowLinks,
     overwrite: Overwrite,
     /// Folders that were made, in the order of the walk.
     made: RefCell<Vec<MadeFolder>>,
@@ -55,9 +58,14 @@ impl About for CopyItem {
 }
 
 impl<'a> TreeCopy<'a> {
-    pub(super) fn new(session: &'a Session, output: &'a Output, overwrite: Overwrite) -> Self {
+    pub(super) fn new(
+        session: &'a Session,
+        output: &'a Output,
+        follow: FollowLinks,
+        overwrite: Overwrite,
+    ) -> Self {
         let (made, not_made) = (RefCell::default(), RefCell::default());
-        Self { session, output, overwrite, made, not_made, is_incomplete: Cell::new(false) }
+        Self { session, output, follow, overwrite, made, not_made, is_incomplete: Cell::new(false) }
     }
 
     /// Copies what is at `from`, with all that is in it, to the path `to`. True if some of it is not copied.
@@ -73,7 +81,8 @@ impl<'a> TreeCopy<'a> {
         }
         let from = self.session.real_folder(from).await?;
         let to = self.target(&from, &to).await?;
-        let mut pages = self.session.list(&from, true).await?;
+        let details = Details::default();
+        let mut pages = self.session.list_following(&from, true, details, self.follow).await?;
         self.make_folder(&to, &entry.metadata).await?;
         while let Some(page) = pages.next().await? {
             if show_failures(&from, &page.failures, self.output) {

@@ -59,9 +59,10 @@ impl UploadSource {
     }
 }
 
-/// True if there is a folder itself, which is sent with its name. A link to one is sent as a link.
-pub(in crate::cli::commands) fn is_tree(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+/// True if there is a folder itself, which is sent with its name. A link to one is sent as a link, unless `follows`.
+pub(in crate::cli::commands) fn is_tree(path: &Path, follows: bool) -> bool {
+    let found = if follows { fs::metadata(path) } else { fs::symlink_metadata(path) };
+    found.is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Opens standard input, or a descriptor by its name.
