@@ -70,7 +70,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::checksum::Checksum;
-use wire::message::{Details, FollowLinks, Overwrite};
+use wire::message::{Details, FollowLinks, KeptVersions, Overwrite};
 use wire::{Failure, RemotePath};
 
 /// A mirror to make.
@@ -159,6 +159,8 @@ pub struct MirrorOptions {
     pub detect_moves: bool,
     /// The folder, on the target's side, that keeps what is replaced or deleted.
     pub backup: Option<PathBuf>,
+    /// The versions of each file that stay there; `None` for all.
+    pub versions: Option<KeptVersions>,
     /// Where that is in the target, if it is there.
     backup_below: Option<RemotePath>,
     /// [`folder_marks`](Self::folder_marks), looked for in the source.
@@ -200,6 +202,7 @@ impl Default for MirrorOptions {
             xattrs: false,
             detect_moves: false,
             backup: None,
+            versions: None,
             backup_below: None,
             marked_folders: None,
             folder_marks: FolderMarks::default(),

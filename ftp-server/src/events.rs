@@ -201,7 +201,8 @@ impl Operation {
             | Change::HardLink { .. }
             | Change::SetOwner { .. }
             | Change::SetXattrs { .. }
-            | Change::Sync { .. } => return,
+            | Change::Sync { .. }
+            | Change::Prune { .. } => return,
         };
         self.item(action, path, to, None);
     }

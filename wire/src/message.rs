@@ -15,7 +15,9 @@ pub use job::{Ack, ChunkRange, End, FrameRange, Held, HeldItem, ItemFailure, Off
 pub use listing::{
     Continue, Details, Entry, EntryDetails, FileId, List, Listing, Owner, PathFailure, Stat, Xattr,
 };
-pub use mirror::{Batch, BatchDone, Change, ChangeFailure, Digested, Digests, Select, Wanted, WantedItem};
+pub use mirror::{
+    Batch, BatchDone, Change, ChangeFailure, Digested, Digests, KeptVersions, Select, Wanted, WantedItem,
+};
 pub use session::{Bye, Cancel, Done, LaneHello, Login, LoginRequest, Ping, Pong, Replace, Stalled, Welcome};
 pub use transfer::{
     Changing, Compress, Durability, Extension, FollowLinks, Get, JobOptions, Opened, Overwrite, Put, Resume,

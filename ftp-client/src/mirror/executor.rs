@@ -124,6 +124,28 @@ impl<'a> MirrorExecutor<'a> {
         }
     }
 
+    /// Removes the versions in the backup that are not kept, when all that the run sets aside is there.
+    pub(crate) fn prune(&mut self) -> Result<(), Error> {
+        let has_target = self.transfer.is_some() || self.trees.has_target();
+        if self.options.backup.is_none()
+            || self.options.versions.is_none()
+            || !self.scope.is_root()
+            || !has_target
+        {
+            return Ok(());
+        }
+        self.settle()?;
+        let mutator = self.mutator.take().map_or_else(|| self.open_mutator(), Ok)?;
+        let path = RemotePath::root();
+        let failures = mutator.apply(vec![Change::Prune { path: path.clone() }])?;
+        self.mutator = Some(mutator);
+        for failure in failures.into_iter().flatten() {
+            let reason = format!("old versions in the backup folder are still there: {failure}");
+            self.failed(&path, &Failure::new(failure.code, reason));
+        }
+        Ok(())
+    }
+
     /// The error that ended the job before its time.
     fn job_over(&mut self) -> Error {
         let ended = self.transfer.take().map(|transfer| transfer.close(self.trees));

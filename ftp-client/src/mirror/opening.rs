@@ -34,13 +34,15 @@ impl MirrorExecutor<'_> {
                 let (session, path) = (self.trees.session.clone(), self.trees.remote.clone());
                 let (power, runtime) = (self.options.transfer.survive_power(), self.trees.runtime.clone());
                 let follow = self.trees.follow_there;
-                Ok(TargetMutator::Remote { session, path, backup, follow, power, runtime })
+                let versions = self.options.versions.filter(|_| backup.is_some());
+                Ok(TargetMutator::Remote { session, path, backup, versions, follow, power, runtime })
             }
             MirrorDirection::Download => {
                 let tree = self.local_tree()?;
                 let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
                 let changes = self.options.transfer.changes(tree, backup);
                 let changes = changes
+                    .and_then(|changes| changes.with_versions(self.options.versions))
                     .map_err(|failure| Error::local(&self.trees.shown, failure))?
                     .noting(self.trees.session.marks().cloned());
                 Ok(TargetMutator::Local(Box::new(changes), self.trees.shown.clone()))

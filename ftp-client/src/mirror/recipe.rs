@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 use wire::limits::COMPRESSION_LEVEL_MAX;
-use wire::message::{Changing, Compress, Durability, Overwrite};
+use wire::message::{Changing, Compress, Durability, KeptVersions, Overwrite};
 use wire::metadata::Timestamp;
 use wire::modes::{Chmod, Modes};
 
@@ -98,6 +98,12 @@ pub struct Recipe {
     pub detect_moves: bool,
     /// See [`MirrorOptions::backup`].
     pub backup: Option<Text>,
+    /// See [`KeptVersions::count`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
+    /// See [`KeptVersions::seconds`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_for_seconds: Option<u64>,
 }
 
 /// The rule for files that differ.
@@ -321,6 +327,7 @@ impl Recipe {
             xattrs: self.xattrs,
             detect_moves: self.detect_moves,
             backup,
+            versions: self.versions(),
             backup_below: None,
             marked_folders: None,
             folder_marks: FolderMarks {
@@ -331,6 +338,12 @@ impl Recipe {
             keep_dir_links: self.keep_dir_links,
             established: false,
         })
+    }
+
+    fn versions(&self) -> Option<KeptVersions> {
+        let is_given = self.keep.is_some() || self.keep_for_seconds.is_some();
+        let (count, seconds) = (self.keep.unwrap_or(0), self.keep_for_seconds.unwrap_or(0));
+        is_given.then_some(KeptVersions { count, seconds })
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -119,6 +119,9 @@ impl MirrorInputs {
             Mode::Run => {
                 let mut executor = self.executor(trees, &options, listener);
                 let (planned, refusal) = self.compare_all(trees, &options, &mut executor, listener)?;
+                if refusal.is_none() {
+                    executor.prune()?;
+                }
                 Ok(MirrorOutcome { summary: planned.with(executor.close()?), refusal, drifted: 0 })
             }
             Mode::DryRun => {
@@ -143,7 +146,10 @@ impl MirrorInputs {
                 let executor = self.executor(trees, &options, listener);
                 let mut applying = PlanApplier { executor, plan, again: HashSet::new() };
                 let (planned, refusal) = self.compare_all(trees, &options, &mut applying, listener)?;
-                let PlanApplier { executor, plan, .. } = applying;
+                let PlanApplier { mut executor, plan, .. } = applying;
+                if refusal.is_none() {
+                    executor.prune()?;
+                }
                 let summary = planned.with(executor.close()?);
                 let is_refused = refusal.is_some_and(|refusal| refusal.is_first);
                 let drifted = if is_refused { 0 } else { tell_drifted(&plan, listener)? };

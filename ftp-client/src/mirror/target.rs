@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use wire::checksum::Checksum;
 use wire::fidelity::FidelityReport;
-use wire::message::{Batch, Change, ChangeFailure, FollowLinks, Resume};
+use wire::message::{Batch, Change, ChangeFailure, FollowLinks, KeptVersions, Resume};
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, digest};
 use wire::{Failure, FailureCode, RemotePath};
@@ -131,6 +131,7 @@ pub(crate) enum TargetMutator {
         session: Session,
         path: RemotePath,
         backup: Option<RemotePath>,
+        versions: Option<KeptVersions>,
         follow: FollowLinks,
         /// Changes must survive a loss of power.
         power: bool,
@@ -147,13 +148,14 @@ impl TargetMutator {
                 local.sync().map_err(|error| Error::local(shown, error))?;
                 Ok(failures)
             }
-            Self::Remote { session, path, backup, follow, power, runtime } => {
+            Self::Remote { session, path, backup, versions, follow, power, runtime } => {
                 let mut failures = Vec::with_capacity(changes.len());
                 for changes in portions(changes, change_len) {
                     let begin = failures.len();
                     failures.resize(begin + changes.len(), None);
                     let batch = Batch::new(path.clone(), changes, *power);
-                    let batch = Batch { backup: backup.clone(), follow: *follow, ..batch };
+                    let (backup, versions, follow) = (backup.clone(), *versions, *follow);
+                    let batch = Batch { backup, versions, follow, ..batch };
                     let made = runtime
                         .block_on(session.call(batch))
                         .map_err(|error| vanished(path, error))?
@@ -190,7 +192,8 @@ fn change_len(change: &Change) -> usize {
         | Change::MakeFolder { path }
         | Change::SetMetadata { path, .. }
         | Change::SetAside { path, .. }
-        | Change::Sync { path, .. } => len(path),
+        | Change::Sync { path, .. }
+        | Change::Prune { path } => len(path),
         Change::Move { from: path, to: other, .. } | Change::HardLink { path, of: other } => {
             len(path) + len(other)
         }

@@ -65,7 +65,8 @@ fn path_of(change: &Change) -> &RemotePath {
         | Change::HardLink { path, .. }
         | Change::SetOwner { path, .. }
         | Change::SetXattrs { path, .. }
-        | Change::Sync { path, .. } => path,
+        | Change::Sync { path, .. }
+        | Change::Prune { path } => path,
     }
 }
 
@@ -84,7 +85,8 @@ fn is_of_base(change: &Change) -> bool {
         | Change::Move { .. }
         | Change::SetAside { .. }
         | Change::HardLink { .. }
-        | Change::Sync { .. } => false, // changes no content
+        | Change::Sync { .. }
+        | Change::Prune { .. } => false, // changes no content of it
     }
 }
 

@@ -84,6 +84,7 @@ async fn no_message_leads_around_that() {
         let batch = Batch {
             path: path(at),
             backup: None,
+            versions: None,
             changes: changes(),
             durability: Durability::Process,
             follow: Default::default(),

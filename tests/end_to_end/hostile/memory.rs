@@ -256,6 +256,7 @@ fn batch() -> Batch {
     Batch {
         path: RemotePath::root(),
         backup: None,
+        versions: None,
         changes: (0..1000).map(change).collect(),
         durability: Durability::Process,
         follow: Default::default(),

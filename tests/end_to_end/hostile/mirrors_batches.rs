@@ -166,6 +166,7 @@ fn batch(base: &str, backup: Option<&str>, changes: Vec<Change>) -> Batch {
     Batch {
         path: path(base),
         backup: backup.map(path),
+        versions: None,
         changes,
         durability: Durability::Process,
         follow: Default::default(),

@@ -14,6 +14,7 @@ mod races;
 mod room;
 mod totals;
 mod unreadable;
+mod versions;
 mod watching;
 mod watching_for_years;
 

@@ -75,6 +75,8 @@ pub struct Batch {
     pub path: RemotePath,
     /// The folder that [`Change::SetAside`] moves to.
     pub backup: Option<RemotePath>,
+    /// The versions of each file that stay in `backup`; `None` for all, numbered in the order in which they came.
+    pub versions: Option<KeptVersions>,
     /// The changes, at most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
     #[serde(deserialize_with = "sequence::<BATCH_CHANGES_MAX, _, _>")]
     pub changes: Vec<Change>,
@@ -89,8 +91,17 @@ impl Batch {
     #[must_use]
     pub fn new(path: RemotePath, changes: Vec<Change>, power: bool) -> Self {
         let durability = if power { Durability::Power } else { Durability::Process };
-        Self { path, backup: None, changes, durability, follow: FollowLinks::Never }
+        Self { path, backup: None, versions: None, changes, durability, follow: FollowLinks::Never }
     }
+}
+
+/// The versions of a file that stay in a backup folder: those that at least one of the rules keeps. Without a rule all stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KeptVersions {
+    /// The newest so many; 0 for no rule.
+    pub count: u32,
+    /// Those that came within so many seconds; 0 for no rule.
+    pub seconds: u64,
 }
 
 /// A change of one path.
@@ -167,6 +178,11 @@ pub enum Change {
         /// The path; may be the batch's own.
         path: RemotePath,
     },
+    /// Removes the versions of files that [`Batch::versions`] does not keep, at the path below the backup folder and in all folders there.
+    Prune {
+        /// The path, below the backup folder; the root for all of it.
+        path: RemotePath,
+    },
 }
 
 impl Change {
@@ -180,6 +196,7 @@ impl Change {
             | Self::RemoveFolder { .. }
             | Self::Move { .. }
             | Self::SetAside { .. }
+            | Self::Prune { .. }
             | Self::SetOwner { .. } => Needs::Remove,
             Self::MakeFolder { .. }
             | Self::SetMetadata { .. }

@@ -8,6 +8,7 @@
 //! others.
 
 mod backup;
+mod versions;
 
 use super::marks::Marks;
 use super::spelling::{is_respelling, respell};
@@ -18,7 +19,7 @@ use super::{
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::XATTRS_LEN_MAX;
-use crate::message::{Batch, Change, Durability, Xattr};
+use crate::message::{Batch, Change, Durability, KeptVersions, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::modes::{self, OWNER_ALL, PERMISSIONS};
 use crate::path::{NameRef, RemotePath};
@@ -36,6 +37,8 @@ pub struct Changes {
     durability: Durability,
     spellings: Spellings,
     marks: Option<Arc<Marks>>,
+    /// The versions of each file that stay in the backup.
+    versions: Option<KeptVersions>,
 }
 
 impl Changes {
@@ -73,6 +76,7 @@ impl Changes {
             durability,
             spellings: Spellings::default(),
             marks: None,
+            versions: None,
         })
     }
 
@@ -85,7 +89,7 @@ impl Changes {
         base: Arc<dyn Folder>,
         backup: Option<Arc<dyn Folder>>,
     ) -> Result<Self, Failure> {
-        Self::new(base, backup, batch.durability)
+        Self::new(base, backup, batch.durability)?.with_versions(batch.versions)
     }
 
     /// Records syncs in `marks`. No change writes content, so other records are unnecessary.
@@ -172,6 +176,7 @@ impl Changes {
             }
             Change::SetXattrs { path, xattrs } => self.set_xattrs(path, xattrs),
             Change::Sync { path } => self.sync_path(path),
+            Change::Prune { path } => self.prune(path),
         }
     }
 

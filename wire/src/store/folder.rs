@@ -5,6 +5,7 @@ use super::sweep::SweepScope;
 use super::target_file::TargetFile;
 use super::upload::{Publication, Upload};
 use super::{Identity, Names, SourceFile, StagedName};
+use crate::failure::{Failure, FailureCode};
 use crate::fidelity::FidelityReport;
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Metadata, Timestamp};
@@ -95,6 +96,14 @@ pub trait Folder: Send + Sync {
         modified: Option<Timestamp>,
         mode: Option<u32>,
     ) -> io::Result<()>;
+    /// Records for the file or link `name` that it came to a backup now. `Unsupported` if that cannot be kept here.
+    fn set_kept_time(&self, _name: NameRef<'_>) -> io::Result<()> {
+        Err(Failure::from(FailureCode::Unsupported).into())
+    }
+    /// Returns the recorded time, or a later one.
+    fn kept_time(&self, _name: NameRef<'_>) -> io::Result<Timestamp> {
+        Err(Failure::from(FailureCode::Unsupported).into())
+    }
     /// Changes metadata of the folder itself. `NotOwner` if only the owner may, and that is another user.
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()>;
     /// Returns details besides the metadata, of `name` or of the folder itself. `file` is present if it is wanted: it tells

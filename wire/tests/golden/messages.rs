@@ -797,6 +797,7 @@ fn batch() -> Batch {
     Batch {
         path: path("music"),
         backup: Some(path("old")),
+        versions: Some(KeptVersions { count: 5, seconds: 2_592_000 }),
         changes: vec![
             Change::RemoveFile { path: path("a/gone"), was: Some(was) },
             Change::RemoveFolder { path: path("b") },
@@ -808,6 +809,7 @@ fn batch() -> Batch {
             Change::SetOwner { path: path("f"), owner: owner() },
             Change::SetXattrs { path: path("f"), xattrs: xattrs() },
             Change::Sync { path: path("c") },
+            Change::Prune { path: RemotePath::root() },
         ],
         durability: Durability::Power,
         follow: FollowLinks::Folders,
@@ -817,7 +819,8 @@ fn batch() -> Batch {
 fn batch_parts() -> Parts {
     let was = || metadata_parts(Kind::File, 6);
     parts! {
-        text("music", "path") some("backup") text("old", "backup") count(10, "changes: 10")
+        text("music", "path") some("backup") text("old", "backup") some("versions") u32(5, "count")
+        u64(2_592_000, "seconds") count(11, "changes: 11")
         variant(0, "RemoveFile") text("a/gone", "path") some("was") then(was())
         variant(1, "RemoveFolder") text("b", "path")
         variant(2, "MakeFolder") text("c", "path")
@@ -829,6 +832,7 @@ fn batch_parts() -> Parts {
         variant(7, "SetOwner") text("f", "path") then(owner_parts())
         variant(8, "SetXattrs") text("f", "path") then(xattrs_parts())
         variant(9, "Sync") text("c", "path")
+        variant(10, "Prune") text("", "path")
         variant(1, "durability: Power") variant(1, "follow: Folders")
     }
 }

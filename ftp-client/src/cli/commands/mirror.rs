@@ -116,6 +116,12 @@ struct Deleting {
     /// deleted by the next --delete without this --backup
     #[arg(long, value_name = "DIR")]
     backup: Option<OsString>,
+    /// Keep the newest N versions of each file in DIR: NAME.~1~ is the newest, as logrotate numbers them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=998), requires = "backup")]
+    keep: Option<u32>,
+    /// Keep versions in DIR for so long, as 30d; with --keep too, a version goes when neither keeps it
+    #[arg(long, value_name = "TIME", value_parser = values::duration, requires = "backup")]
+    keep_for: Option<Duration>,
     /// Rename files in TARGET that were renamed in SOURCE, detected by content, instead of sending them
     #[arg(long)]
     detect_moves: bool,
@@ -319,6 +325,8 @@ fn recipe(
         sparse: carrying.sparse,
         detect_moves: deleting.detect_moves,
         backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote, scope)).transpose()?,
+        keep: deleting.keep,
+        keep_for_seconds: deleting.keep_for.map(|time| time.as_secs().max(1)),
         ..chosen(choosing, typed.recursive, direction, carrying.common.recipe())?
     })
 }

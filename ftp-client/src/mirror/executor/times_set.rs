@@ -43,7 +43,8 @@ pub(super) fn expected(change: &mut Change) -> Option<&mut Metadata> {
         | Change::HardLink { .. }
         | Change::SetOwner { .. }
         | Change::SetXattrs { .. }
-        | Change::Sync { .. } => None,
+        | Change::Sync { .. }
+        | Change::Prune { .. } => None,
     }
 }
 

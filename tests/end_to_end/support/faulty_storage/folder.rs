@@ -11,8 +11,8 @@ use wire::metadata::{Metadata, Timestamp};
 use wire::path::NameRef;
 use wire::store::sweep::SweepScope;
 use wire::store::{
-    Capabilities, DiskFolder, FilePlace, Fill, Folder, FolderBackend, FolderLock, Identity, Names,
-    SourceFile, StagedName, TargetFile, disk_folder,
+    Capabilities, DiskFolder, FilePlace, Fill, Folder, FolderBackend, FolderLink, FolderLock, Identity,
+    Names, SourceFile, StagedName, TargetFile, disk_folder,
 };
 
 /// A folder whose operations are controlled by [`Faults`].
@@ -64,6 +64,16 @@ impl Folder for FaultyFolder {
     }
     fn folds_case(&self, name: NameRef<'_>) -> io::Result<bool> {
         self.inner.folds_case(name)
+    }
+    fn set_kept_time(&self, name: NameRef<'_>) -> io::Result<()> {
+        self.pass("set_kept_time", name)?;
+        self.inner.set_kept_time(name)
+    }
+    fn kept_time(&self, name: NameRef<'_>) -> io::Result<Timestamp> {
+        self.inner.kept_time(name)
+    }
+    fn link(&self) -> Option<&FolderLink> {
+        self.inner.link()
     }
     fn own_metadata(&self) -> io::Result<Metadata> {
         self.pass_own("own_metadata")?;

@@ -1,6 +1,7 @@
 //! Moves files to a backup folder, with a number if their name is taken there.
 
 use super::Changes;
+use super::versions::free_name;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::NAME_LEN_MAX;
 use crate::message::Details;
@@ -24,6 +25,9 @@ impl Changes {
             return Err(no_backup());
         }
         self.touch(&target)?;
+        if self.versions.is_some() {
+            return self.add_version(&*folder, name, &*target, keep);
+        }
         for number in 0..BACKUPS_MAX {
             let free = numbered(name, number);
             let free = NameRef::new(&free)?;
@@ -56,6 +60,9 @@ impl Changes {
             return Err(failure);
         }
         self.touch(&above)?;
+        if self.versions.is_some() {
+            return if free_name(&*above, name)? { Ok(backup.get(path, true)?) } else { Err(failure) };
+        }
         for number in 1..BACKUPS_MAX {
             let free = numbered(name, number);
             match above.rename(name, &*above, NameRef::new(&free)?, false) {
@@ -69,7 +76,7 @@ impl Changes {
 }
 
 /// True if both names belong to one file.
-fn same_file(
+pub(super) fn same_file(
     folder: &dyn Folder,
     name: NameRef<'_>,
     other: &dyn Folder,
@@ -98,6 +105,11 @@ pub(super) fn numbered(name: NameRef<'_>, number: u32) -> Vec<u8> {
     let suffix = format!(".~{number}~");
     let room = NAME_LEN_MAX - suffix.len();
     [within(name, room), suffix.as_bytes()].concat()
+}
+
+/// True if a numbered name may have lost the end of the file's name.
+pub(super) fn is_cut(name: &[u8]) -> bool {
+    name.len() + UTF8_LEN_MAX > NAME_LEN_MAX
 }
 
 /// Returns the beginning of a name, at most `len_max` bytes, without cutting a UTF-8 character in two.

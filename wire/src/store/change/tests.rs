@@ -75,3 +75,45 @@ fn numbered_names_fit_and_cut_no_character() {
     check(&euros, 100, &["€".repeat(83).as_bytes(), b".~100~"].concat());
     check(&[0x80; 255], 1, &[&[0x80; 251][..], b".~1~"].concat());
 }
+
+/// The program may die behind each rename of a version to the next number: each content has a name then, and the next version comes first.
+#[test]
+fn a_death_while_versions_are_moved_on_loses_none() {
+    for moved in 0..=5_u32 {
+        let place = tempfile::tempdir().unwrap();
+        let (tree, kept) = (place.path().join("tree"), place.path().join("kept"));
+        for folder in [&tree, &kept] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let open = |path: &std::path::Path| -> Arc<dyn Folder> {
+            Arc::new(LocalFolder::open_ambient(path).unwrap())
+        };
+        let versions = Some(KeptVersions { count: 9, seconds: 0 });
+        let changes = Changes::new(open(&tree), Some(open(&kept)), Durability::Process).unwrap();
+        let changes = changes.with_versions(versions).unwrap();
+        let path = RemotePath::from_user(b"file").unwrap();
+        let add = |content: u32| {
+            std::fs::write(tree.join("file"), content.to_string()).unwrap();
+            let was = open(&tree).metadata(NameRef::new(b"file").unwrap()).unwrap();
+            changes
+                .make(&Change::SetAside { path: path.clone(), was, keep: content.is_multiple_of(2) })
+                .unwrap();
+            let _ = std::fs::remove_file(tree.join("file")); // what comes next is another file
+        };
+        (0..5).for_each(add);
+        let name = |number: u32| kept.join(format!("file.~{number}~"));
+        for number in (6 - moved..=5).rev() {
+            std::fs::rename(name(number), name(number + 1)).unwrap();
+        }
+        add(5);
+        let content = |number| std::fs::read_to_string(name(number)).unwrap();
+        let contents: Vec<String> = (1..=6).map(content).collect();
+        assert_eq!(contents, ["5", "4", "3", "2", "1", "0"], "{moved} moved");
+        changes.make(&Change::Prune { path: RemotePath::root() }).unwrap();
+        assert!(name(6).exists());
+        let fewer = Changes::new(open(&tree), Some(open(&kept)), Durability::Process).unwrap();
+        let fewer = fewer.with_versions(Some(KeptVersions { count: 2, seconds: 0 })).unwrap();
+        fewer.make(&Change::Prune { path: RemotePath::root() }).unwrap();
+        assert!(name(2).exists() && !name(3).exists() && !name(6).exists());
+    }
+}

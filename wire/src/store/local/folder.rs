@@ -158,6 +158,14 @@ impl Folder for LocalFolder {
         modified.map_or(Ok(()), |modified| found.set_modified(modified))
     }
 
+    fn set_kept_time(&self, name: NameRef<'_>) -> io::Result<()> {
+        metadata::set_access_time(self, name)
+    }
+
+    fn kept_time(&self, name: NameRef<'_>) -> io::Result<Timestamp> {
+        metadata::access_time(self, name)
+    }
+
     fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails> {
         if let Some(name) = name
             && let Some(end) = self.folder_of_link(name)?

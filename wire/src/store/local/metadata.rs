@@ -4,13 +4,13 @@ use super::LocalFolder;
 use super::handle::Handle;
 use super::stat::{times, timestamp};
 use super::{details, fidelity, handle_of};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
 use crate::fidelity::FidelityReport;
 use crate::limits::PATH_LEN_MAX;
 use crate::message::{Details, EntryDetails, Owner};
-use crate::metadata::Kind;
+use crate::metadata::{Kind, Timestamp};
 use crate::path::NameRef;
-use crate::store::{DiskFolder, Folder, StagedName};
+use crate::store::{DiskFolder, Folder, StagedName, file_clock};
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
@@ -81,6 +81,29 @@ pub(super) fn probe(folder: &LocalFolder) -> io::Result<FidelityReport> {
     let is_whole = !folder.has_mounts_below() && folder.following.is_none();
     Ok(FidelityReport { modes: folder.modes, is_whole, ..found })
 }
+
+/// Sets the access time of a file or link to now, and makes sure that it is kept.
+pub(super) fn set_access_time(folder: &LocalFolder, name: NameRef<'_>) -> io::Result<()> {
+    let [now, omit] =
+        [sys::UTIME_NOW, sys::UTIME_OMIT].map(|nanos| sys::Timespec { tv_sec: 0, tv_nsec: nanos });
+    let times = sys::Timestamps { last_access: now, last_modification: omit };
+    sys::utimensat(&folder.fd, name.as_bytes(), &times, AtFlags::SYMLINK_NOFOLLOW)?;
+    let age = file_clock().seconds.saturating_sub(access_time(folder, name)?.seconds);
+    if age.abs() > ACCESS_TIME_ERROR_MAX {
+        let reason = "--keep-for: the filesystem keeps no access times";
+        return Err(Failure::new(FailureCode::Unsupported, reason).into());
+    }
+    Ok(())
+}
+
+/// The access time of a file or link.
+pub(super) fn access_time(folder: &LocalFolder, name: NameRef<'_>) -> io::Result<Timestamp> {
+    let stat = sys::statat(&folder.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(timestamp(stat.st_atime, stat.st_atime_nsec))
+}
+
+/// Seconds by which an access time may be off: FAT keeps days.
+const ACCESS_TIME_ERROR_MAX: i64 = 2 * 24 * 60 * 60;
 
 /// True if `folder` is `other` or below it.
 pub(super) fn is_below(folder: &LocalFolder, other: &dyn Folder) -> io::Result<bool> {
