@@ -3,7 +3,7 @@
 //! run that was interrupted leaves nothing behind that the next one could not remove.
 //!
 //! Here the inode, size, modification time and ctime show a change. At the server the size and the modification time do, and the
-//! content, which is read there between the two looks.
+//! content, which is read there between the two looks; and a last look just before shows whether it is still the same inode.
 
 use crate::error::Error;
 use crate::local::{self, place};
@@ -118,6 +118,7 @@ impl Session {
                     }
                 }
                 MirrorDirection::Download => {
+                    let sources = self.still_there(ends, sources, &mut report).await?;
                     let change = |(path, (_, there)): &(RemotePath, (LocalItem, Entry))| {
                         Some(Change::RemoveFile {
                             path: ends.remote_path(path).ok()?,
@@ -136,8 +137,54 @@ impl Session {
         Ok(())
     }
 
+    /// Keeps those sources at the server that are still the files that were read.
+    async fn still_there(
+        &self,
+        ends: &TransferEnds,
+        sources: Vec<(RemotePath, (LocalItem, Entry))>,
+        report: &mut impl FnMut(&RemotePath, Result<(), Failure>),
+    ) -> Result<Vec<(RemotePath, (LocalItem, Entry))>, Error> {
+        let paths: Vec<_> = sources.iter().map(|(path, _)| path.clone()).collect();
+        let file = |entry: &Entry| entry.details.as_ref()?.file.map(|file| (file.device, file.inode));
+        let mut same = Vec::with_capacity(sources.len());
+        for (source, now) in sources.into_iter().zip(self.stat_there(ends, &paths).await?) {
+            match now {
+                Ok(now) if file(&now) == file(&source.1.1) => same.push(source),
+                Ok(_) => report(&source.0, Err(FailureCode::Drifted.into())),
+                Err(failure) => report(&source.0, Err(failure)),
+            }
+        }
+        Ok(same)
+    }
+
     /// The entries at the server, with the digests of files.
     async fn look_there(
+        &self,
+        ends: &TransferEnds,
+        paths: &[RemotePath],
+    ) -> Result<Vec<Result<Entry, Failure>>, Error> {
+        let mut found = self.stat_there(ends, paths).await?;
+        let is_file = |(_, entry): &(&RemotePath, &mut Result<Entry, Failure>)| {
+            entry.as_ref().is_ok_and(|entry| entry.metadata.kind == Kind::File)
+        };
+        let (files, entries): (Vec<_>, Vec<_>) = paths.iter().zip(&mut found).filter(is_file).unzip();
+        let files = files.into_iter().map(|path| ends.remote_path(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut digests = Vec::with_capacity(files.len());
+        for portion in portions(files, |path| path.as_bytes().len()) {
+            digests.extend(
+                self.digests(&RemotePath::root(), self.checksum(), portion, FollowLinks::Never).await?,
+            );
+        }
+        for (entry, digest) in entries.into_iter().zip(digests) {
+            if let Ok(entry) = entry {
+                entry.digest = digest;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The entries at the server, with their inodes.
+    async fn stat_there(
         &self,
         ends: &TransferEnds,
         paths: &[RemotePath],
@@ -158,22 +205,6 @@ impl Session {
                 }
                 Err(error) => return Err(error),
             };
-        }
-        let is_file = |(_, entry): &(&RemotePath, &mut Result<Entry, Failure>)| {
-            entry.as_ref().is_ok_and(|entry| entry.metadata.kind == Kind::File)
-        };
-        let (files, entries): (Vec<_>, Vec<_>) = paths.iter().zip(&mut found).filter(is_file).unzip();
-        let files = files.into_iter().map(|path| ends.remote_path(path)).collect::<Result<Vec<_>, _>>()?;
-        let mut digests = Vec::with_capacity(files.len());
-        for portion in portions(files, |path| path.as_bytes().len()) {
-            digests.extend(
-                self.digests(&RemotePath::root(), self.checksum(), portion, FollowLinks::Never).await?,
-            );
-        }
-        for (entry, digest) in entries.into_iter().zip(digests) {
-            if let Ok(entry) = entry {
-                entry.digest = digest;
-            }
         }
         Ok(found)
     }

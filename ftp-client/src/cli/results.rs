@@ -57,6 +57,8 @@ pub(crate) struct ResultHead {
     /// Done with `--chmod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chmod: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) remove_source: bool,
     #[serde(default, skip_serializing_if = "ChangingRecipe::is_default")]
     pub(crate) changing: ChangingRecipe,
     #[serde(default, skip_serializing_if = "CompressRecipe::is_default")]
@@ -134,6 +136,7 @@ pub(crate) struct Terms {
     pub(crate) overwrite: OverwriteRecipe,
     /// An item must be able to survive a loss of power before it is reported.
     pub(crate) power: bool,
+    pub(crate) remove_source: bool,
     pub(crate) changing: ChangingRecipe,
     pub(crate) compress: CompressRecipe,
     pub(crate) delta: DeltaRecipe,
@@ -150,7 +153,7 @@ impl ResultHead {
         terms: Terms,
         jobs: Vec<Planned>,
     ) -> Self {
-        let Terms { overwrite, power, changing, compress, delta, permissions, chosen } = terms;
+        let Terms { overwrite, power, remove_source, changing, compress, delta, permissions, chosen } = terms;
         Self {
             result: VERSION,
             command: command.to_owned(),
@@ -161,6 +164,7 @@ impl ResultHead {
             key: session.server_key(),
             overwrite,
             power,
+            remove_source,
             no_perms: permissions.no_perms,
             perms: permissions.perms,
             chmod: permissions.chmod,

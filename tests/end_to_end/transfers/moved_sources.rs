@@ -197,3 +197,30 @@ fn who_may_not_remove_is_told_before_anything_is_sent() {
         chmod(&world.local().join("closed"), 0o700);
     }
 }
+
+#[test]
+fn a_retry_removes_sources_too_if_they_were_to_be_removed() {
+    let world = World::serving();
+    for folder in [world.local(), world.root()] {
+        fs::create_dir_all(folder.join("inbox/taken")).unwrap();
+        for name in ["free", "taken"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
+    }
+    let there = |name: &str| world.url(name);
+    let up = ["put", "--remove-source", "--result=up", "free", "taken", &there("inbox/")];
+    assert_eq!(world.client(up).code, Some(1));
+    let down = ["get", "--remove-source", "--result=down", &there("free"), &there("taken"), "inbox/"];
+    assert_eq!(world.client(down).code, Some(1));
+    assert!(world.local().join("taken").exists() && world.root().join("taken").exists());
+    for folder in [world.local(), world.root()] {
+        fs::remove_dir(folder.join("inbox/taken")).unwrap();
+    }
+    for (result, source) in [("up", world.local()), ("down", world.root())] {
+        world.check(["retry", result]);
+        assert!(!source.join("taken").exists() && !source.join("free").exists(), "{result}");
+    }
+    for folder in [world.local(), world.root()] {
+        assert_eq!(fs::read_to_string(folder.join("inbox/taken")).unwrap(), "taken");
+    }
+}

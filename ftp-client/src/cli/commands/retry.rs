@@ -9,6 +9,7 @@ use crate::cli::input;
 use crate::cli::results::{self, Planned, ResultHead, Results};
 use crate::cli::server::ServerTarget;
 use clap::Args;
+use ftp_client::mirror::MirrorDirection;
 use ftp_client::mirror::recipe::{Recipe, Text};
 use ftp_client::{Error, GetRequest, PutRequest, PutSource, TransferOptions, fingerprint};
 use std::ffi::OsStr;
@@ -78,17 +79,23 @@ impl RetryCommand {
         let Self { command, failed, result, head } = self;
         let permissions =
             Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod.clone() };
+        if head.remove_source {
+            let is_get = command == "get";
+            let direction = if is_get { MirrorDirection::Download } else { MirrorDirection::Upload };
+            context.session.check_source_removal(direction).await?;
+        }
         let totals = context.output.has_progress();
         let jobs = failed.into_iter().map(|item| {
             let options = options(&head, permissions.modes()?, item.recursive);
             let chosen = head.chosen.clone().filter(|_| item.recursive);
-            if command == "get" {
-                get(item, totals, options, chosen)
+            let job = if command == "get" {
+                get(item, totals, options, chosen)?
             } else {
-                put(item, totals, options, chosen)
-            }
+                put(item, totals, options, chosen)?
+            };
+            Ok(TransferJob { removes_source: head.remove_source, ..job })
         });
-        let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
+        let jobs = jobs.collect::<Result<Vec<_>, Error>>()?;
         let named = matches!(&jobs[..], [job] if !job.recursive());
         let (overwrite, result) = (head.overwrite.into(), result.as_deref());
         let transfer = TransferRun::new(command, context, overwrite, permissions);

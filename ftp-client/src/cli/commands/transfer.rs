@@ -233,6 +233,7 @@ impl<'a> TransferRun<'a> {
         let first = jobs.first().map(TransferJob::options);
         let terms = Terms {
             overwrite: self.overwrite.into(),
+            remove_source: jobs.iter().any(|job| job.removes_source),
             power: jobs.iter().any(|job| job.options().survive_power()),
             changing: first.map(|options| options.changing).unwrap_or_default().into(),
             compress: first.map(|options| options.compress).unwrap_or_default().into(),
