@@ -41,6 +41,7 @@ mod together;
 mod touch;
 mod transfer;
 mod trust;
+mod undo;
 mod unlisted;
 
 pub(crate) use complete_line::CompleteLineArgs;
@@ -98,6 +99,7 @@ pub(crate) enum Command {
     Apply(mirror::ApplyArgs),
     Check(Box<check::CheckArgs>),
     Retry(retry::RetryArgs),
+    Undo(undo::UndoArgs),
     Cat(cat::CatArgs),
     Tail(tail::TailArgs),
     Mkdir(mkdir::MkdirArgs),
@@ -159,6 +161,7 @@ pub(crate) enum OnlineCommand {
     Mirror(mirror::MirrorCommand),
     Check(check::CheckCommand),
     Retry(retry::RetryCommand),
+    Undo(undo::UndoCommand),
     Cat(cat::CatCommand),
     Tail(tail::TailCommand),
     Mkdir(mkdir::MkdirCommand),
@@ -281,6 +284,7 @@ impl Task {
                 (_, retry) if retry.is_empty() => Self::Offline(OfflineCommand::Retry(retry)),
                 retry => online(retry, OnlineCommand::Retry),
             },
+            Command::Undo(typed) => online(undo::UndoCommand::new(typed)?, OnlineCommand::Undo),
             Command::Cat(typed) => online(cat::CatCommand::new(typed, scope, json)?, OnlineCommand::Cat),
             Command::Tail(typed) => online(tail::TailCommand::new(typed, scope, json)?, OnlineCommand::Tail),
             Command::Mkdir(typed) => online(mkdir::MkdirCommand::new(typed, scope)?, OnlineCommand::Mkdir),
@@ -351,6 +355,7 @@ impl OnlineCommand {
             Self::Mirror(mirror) => mirror.run(context).await,
             Self::Check(check) => check.run(context).await,
             Self::Retry(retry) => Box::pin(retry.run(context)).await,
+            Self::Undo(undo) => undo.run(session, output).await,
             Self::Cat(cat) => cat.run(session, output).await,
             Self::Tail(tail) => Box::pin(tail.run(session, output)).await,
             Self::Mkdir(mkdir) => mkdir.run(session, output).await,

@@ -328,6 +328,7 @@ impl Recipe {
             detect_moves: self.detect_moves,
             backup,
             versions: self.versions(),
+            record: None,
             backup_below: None,
             marked_folders: None,
             folder_marks: FolderMarks {
@@ -341,9 +342,8 @@ impl Recipe {
     }
 
     fn versions(&self) -> Option<KeptVersions> {
-        let is_given = self.keep.is_some() || self.keep_for_seconds.is_some();
         let (count, seconds) = (self.keep.unwrap_or(0), self.keep_for_seconds.unwrap_or(0));
-        is_given.then_some(KeptVersions { count, seconds })
+        Some(KeptVersions { count, seconds }).filter(|rule| *rule != KeptVersions::default())
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -358,6 +358,9 @@ impl Recipe {
         match needs_delete.iter().find(|(given, _)| *given && !self.delete) {
             Some((_, option)) => {
                 usage(format!("{option} says something about --delete, which was not given"))
+            }
+            None if self.versions().is_some() && self.backup.is_none() => {
+                usage("--keep and --keep-for say something about --backup, which was not given".to_owned())
             }
             None if self.delete && self.files.is_some() => usage(
                 "--delete and --files-from contradict each other: what is not listed is left alone"

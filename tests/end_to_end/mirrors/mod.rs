@@ -13,6 +13,7 @@ mod plans;
 mod races;
 mod room;
 mod totals;
+mod undone;
 mod unreadable;
 mod versions;
 mod watching;
