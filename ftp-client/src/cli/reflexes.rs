@@ -172,8 +172,18 @@ fn without_h_in_clusters(words: &[OsString]) -> Option<Vec<OsString>> {
 
 /// The error, with advice about options that have another meaning elsewhere.
 fn explained(mut error: clap::Error, parser: &Command, words: &[OsString]) -> clap::Error {
-    if error.kind() == ErrorKind::MissingRequiredArgument && words.iter().any(|word| word == "-i") {
-        let tip = StyledStr::from("'-i FILE' names a key; for rsync's -i, use mirror -n, or -v".to_owned());
+    let has = |typed: &str| words.iter().any(|word| word == typed);
+    let tip = if error.kind() != ErrorKind::MissingRequiredArgument {
+        None
+    } else if has("-i") {
+        Some("'-i FILE' names a key; for rsync's -i, use mirror -n, or -v")
+    } else if has("mirror") && has("-R") {
+        Some("for lftp's 'mirror -R DIR', which has no TARGET, use put -r DIR")
+    } else {
+        None
+    };
+    if let Some(tip) = tip {
+        let tip = StyledStr::from(tip.to_owned());
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }
     with_command_of_option(error, parser)

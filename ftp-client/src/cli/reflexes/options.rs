@@ -121,7 +121,9 @@ pub(super) static OPTIONS: &[OptionRow] = &[
     flags(
         &["-c"],
         GET,
-        Answered("mirror --compare digest compares content; an interrupted get continues without an option"),
+        NotNeeded(
+            "an interrupted get continues without an option (mirror --compare digest compares content)",
+        ),
     ),
     flags(&["-u", "--update", "--only-newer"], TRANSFERS, Means(&["--overwrite=newer"])),
     flags(&["-u", "--update"], CP, Means(&["--overwrite=newer"])),
@@ -137,6 +139,7 @@ pub(super) static OPTIONS: &[OptionRow] = &[
     ),
     flags(&["-f", "--force"], CP, NotNeeded("files are replaced without a question")),
     flags(&["-y", "--fuzzy", "--track-renames"], MIRROR, Means(&["--detect-moves"])),
+    valued(&["-o"], PUT, Named("--as", same)),
     // what is deleted and kept
     flags(&["--del", "--delete-during"], MIRROR, Means(&["--delete"])),
     flags(&["--delete-after", "--delete-delay"], MIRROR, Means(&["--delete", "--delete-when=after"])),
