@@ -15,7 +15,7 @@ use wire::login::Channel;
 use wire::message::Login;
 use wire::modes::ModePolicy;
 use wire::stdio::HOME;
-use wire::{Access, RemotePath};
+use wire::{Access, Failure, FailureCode, RemotePath};
 
 /// A login, with the facts that its check may depend on.
 #[derive(Debug, Clone)]
@@ -66,6 +66,7 @@ pub struct Principal {
     proof: Proof,
     modes: ModePolicy,
     home: Option<RemotePath>,
+    only: Option<RemotePath>,
 }
 
 /// The proof of a login.
@@ -88,7 +89,7 @@ impl Principal {
     #[must_use]
     pub fn new(name: impl Into<String>, root: impl Into<PathBuf>, access: Access) -> Self {
         let (proof, modes) = (Proof::Unrecorded, ModePolicy::default());
-        Self { name: name.into(), root: root.into(), access, proof, modes, home: None }
+        Self { name: name.into(), root: root.into(), access, proof, modes, home: None, only: None }
     }
 
     /// Records the fingerprint of the key that the login was made with.
@@ -101,6 +102,22 @@ impl Principal {
     #[must_use]
     pub fn at_home(self, home: Option<RemotePath>) -> Self {
         Self { home, ..self }
+    }
+
+    /// Sets the only file that may be seen; `None` for all of the root.
+    #[must_use]
+    pub fn confined_to(self, only: Option<RemotePath>) -> Self {
+        Self { only, ..self }
+    }
+
+    /// Refuses a request about another path than the only one that may be seen.
+    pub(crate) fn check_path(&self, path: Option<&RemotePath>) -> Result<(), Failure> {
+        match &self.only {
+            Some(only) if path.is_some_and(|path| path != only) => {
+                Err(Failure::new(FailureCode::AccessDenied, format!("only the file {only} is shared here")))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Returns the whole path of one that begins with `~`, where that stands for a folder; others as they are.

@@ -9,7 +9,7 @@ mod log;
 
 pub(crate) use log::Log;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -22,6 +22,8 @@ use wire::{Failure, FailureCode, RemotePath};
 pub(crate) trait EventListener: Send + Sync {
     /// Called when a request or an item has ended.
     fn on_event(&self, event: &ServerEvent<'_>);
+    /// Called when a session has ended.
+    fn on_session_end(&self, _peer: IpAddr) {}
 }
 
 /// The outcome of a request, or of one of its items.

@@ -18,7 +18,7 @@
 //! let (identity, tokens) = (HostIdentity::generate()?, Arc::new(Tokens::new()));
 //! let expires_at = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
 //! let (name, root, access) = ("guest".into(), "/srv/files".into(), wire::Access::Read);
-//! let token = tokens.issue(TokenGrant { name, root, access, expires_at, once: false, home: None })?;
+//! let token = tokens.issue(TokenGrant { name, root, access, expires_at, once: false, only: None, home: None })?;
 //! println!("token {}, pin {}", token.text(), identity.fingerprint());
 //! let server = Server::bind(ServerOptions::new("[::]:2121".parse()?, identity, tokens)).await?;
 //! server.run(CancellationToken::new(), CancellationToken::new()).await?;
@@ -27,6 +27,7 @@
 //! ```
 
 pub mod accounts;
+pub mod activity;
 mod admission;
 pub mod auth;
 mod commands;

@@ -1,5 +1,6 @@
 //! The listening server: accepts connections within its bounds, and drains when asked to.
 
+use crate::activity::ActivityObserver;
 use crate::admission::Full;
 use crate::auth::Authenticator;
 use crate::config::{Config, DrainTimeout, ServerLimits};
@@ -40,6 +41,8 @@ pub struct ServerOptions {
     pub marks: Option<Arc<Marks>>,
     /// Opens the roots of users.
     pub roots: Arc<dyn RootOpener>,
+    /// Receives what users do, beside the log.
+    pub observer: Option<ActivityObserver>,
 }
 
 impl ServerOptions {
@@ -49,7 +52,8 @@ impl ServerOptions {
         let Config { limits, drain_timeout: DrainTimeout(drain_timeout), .. } = Config::default();
         let (listen, sockets) = (vec![listen], Vec::new());
         let roots = Arc::new(LocalRoots);
-        Self { listen, sockets, identity, authenticator, limits, drain_timeout, marks: None, roots }
+        let (marks, observer) = (None, None);
+        Self { listen, sockets, identity, authenticator, limits, drain_timeout, marks, roots, observer }
     }
 }
 
@@ -76,11 +80,21 @@ impl Server {
     /// # Errors
     /// If an address cannot be listened on, or the identity cannot be used.
     pub async fn bind(options: ServerOptions) -> io::Result<Self> {
-        let ServerOptions { listen, sockets, identity, authenticator, limits, drain_timeout, marks, roots } =
-            options;
+        let ServerOptions {
+            listen,
+            sockets,
+            identity,
+            authenticator,
+            limits,
+            drain_timeout,
+            marks,
+            roots,
+            observer,
+        } = options;
         let disks = Arc::new(Disks::new(roots));
         let presented = Arc::new(presented(&identity)?);
-        let shared = ServerState::new(&identity, authenticator, limits, drain_timeout, marks, disks);
+        let shared =
+            ServerState::new(&identity, authenticator, limits, drain_timeout, marks, disks, observer);
         let mut listeners = Vec::new();
         for socket in sockets {
             socket.set_nonblocking(true)?;

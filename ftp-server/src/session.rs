@@ -75,7 +75,7 @@ impl<'a> PreparedSession<'a> {
         login: AcceptedLogin,
         lanes: mpsc::Receiver<JoiningLane>,
     ) {
-        let span = self.span.clone();
+        let (span, listener, peer) = (self.span.clone(), self.shared.events.clone(), self.grant.peer);
         async {
             let (receiver, writer) = control::split(connection);
             let (outbox, messages) = control::outbox();
@@ -101,6 +101,7 @@ impl<'a> PreparedSession<'a> {
                 debug!("the client did not take the last messages, or did not close");
             }
             reading.abort();
+            listener.on_session_end(peer);
         }
         .instrument(span)
         .await;

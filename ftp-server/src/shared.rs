@@ -1,5 +1,6 @@
 //! State that all connections of a server share: its identity, limits, sessions, logins, disks and counts.
 
+use crate::activity::{ActivityObserver, Observed};
 use crate::admission::ConnectionLimiter;
 use crate::auth::Authenticator;
 use crate::config::ServerLimits;
@@ -58,13 +59,18 @@ impl ServerState {
         drain_timeout: Duration,
         marks: Option<Arc<Marks>>,
         disks: Arc<Disks>,
+        observer: Option<ActivityObserver>,
     ) -> Self {
+        let events: Arc<dyn EventListener> = match observer {
+            Some(observer) => Arc::new(Observed(observer)),
+            None => Arc::new(Log),
+        };
         Self {
             authenticator,
             sessions: Sessions::default(),
             granted: Arc::default(),
             memory: Memory::new(limits.memory),
-            events: Arc::new(Log),
+            events,
             logins: LoginQueue::new(LOGINS_AT_ONCE, limits.logins_waiting),
             throttle: Mutex::new(Throttle::new(rules(&limits))),
             repeats: Mutex::default(),

@@ -1,7 +1,7 @@
 //! Tokens for `share`: random words that stand for a folder and an access for a while, kept in memory only.
 //!
 //! Only a token's SHA-256 is kept, and compared in constant time, so neither a memory dump nor timing gives a token
-//! away. Unlike a password a token has 160 bits of randomness, so a fast hash is enough.
+//! away. Unlike a password a token has 128 bits of randomness, so a fast hash is enough.
 
 use crate::auth::{Authenticator, Grant, LoginClaim, LoginRefusal, Principal, Proof, Revocation};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -27,6 +27,8 @@ pub struct TokenGrant {
     pub expires_at: SystemTime,
     /// True if the first login uses the token up.
     pub once: bool,
+    /// The only file that may be seen, if not all of the root.
+    pub only: Option<RemotePath>,
     /// The folder below the root that `~` stands for at the beginning of a path, if it does.
     pub home: Option<RemotePath>,
 }
@@ -104,6 +106,7 @@ impl Tokens {
             digest,
             principal: Principal::new(grant.name, grant.root, grant.access)
                 .at_home(grant.home)
+                .confined_to(grant.only)
                 .proven_by(Proof::Token(digest)),
             expires_at: grant.expires_at,
             once: grant.once,
@@ -158,8 +161,8 @@ fn digest_of(text: &str) -> TokenDigest {
     bytes
 }
 
-/// 160 bits: more than anybody can guess, 40 characters to paste.
-const RANDOM_LEN: usize = 20;
+/// 128 bits: more than anybody can guess, 32 characters to paste.
+const RANDOM_LEN: usize = 16;
 
 #[cfg(test)]
 mod tests;

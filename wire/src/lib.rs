@@ -33,6 +33,7 @@ pub mod ranges;
 pub mod receiver;
 pub mod sender;
 pub mod sha256;
+pub mod share_code;
 pub mod stdio;
 pub mod sync;
 pub mod verified;

@@ -36,10 +36,10 @@ pub(crate) fn options(
         }
         return Ok(Connecting { options: over_ssh(server, settings, output), otherwise: None });
     }
-    let pin = one_pin(server.pin, settings.pin)?;
+    let login = login::choose(server, settings, output)?;
+    let pin = one_pin(one_pin(server.pin, settings.pin)?, login.pin)?;
     let policy =
         Policy::new(pin, settings.known_hosts.clone(), on_unknown(settings)).recorded(server.recorded);
-    let login = login::choose(server, settings, output)?;
     let options = ConnectOptions::new(server.host.clone(), Arc::new(policy), login.credentials);
     Ok(Connecting { options: with_settings(options, server, settings, output), otherwise: login.otherwise })
 }

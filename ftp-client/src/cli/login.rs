@@ -7,18 +7,22 @@ use crate::cli::output::{Output, as_word};
 use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
+use ftp_client::fingerprint::ServerKey;
 use ftp_client::{AskedPassword, Credentials, Error};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use wire::limits::SECRET_LEN_MAX;
+use wire::share_code::ShareCode;
 
 /// The credentials of a login.
 pub(crate) struct Chosen {
     pub(crate) credentials: Credentials,
     /// The question to ask if they are refused.
     pub(crate) otherwise: Option<PasswordPrompt>,
+    /// The server's key, if it came with a token.
+    pub(crate) pin: Option<ServerKey>,
 }
 
 /// A question for a user's password, which is asked when the server's key has been accepted.
@@ -44,14 +48,14 @@ impl PasswordPrompt {
 
 impl From<Credentials> for Chosen {
     fn from(credentials: Credentials) -> Self {
-        Self { credentials, otherwise: None }
+        Self { credentials, otherwise: None, pin: None }
     }
 }
 
 /// Chooses the credentials. May ask for a passphrase; a password is asked for when it is needed.
 pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output) -> Result<Chosen, Error> {
     if let Some(token) = &settings.token {
-        return Ok(Credentials::Token { token: token.clone() }.into());
+        return Ok(of_token(&typed_token(token)?));
     }
     if let Some(file) = &settings.password_file {
         let (user, password) = (server.user()?, read_password(file, output)?);
@@ -62,7 +66,7 @@ pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output
         return Ok(Credentials::Keys { user, keys }.into());
     }
     if let Some(token) = variable("FTPX_TOKEN")? {
-        return Ok(Credentials::Token { token }.into());
+        return Ok(of_token(&token));
     }
     let user = server.user()?;
     if let Some(password) = variable("FTPX_PASSWORD")? {
@@ -73,7 +77,7 @@ pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output
         terminal::interactive().then(|| PasswordPrompt { user: user.clone(), address: server.address() });
     match prompt {
         otherwise if !found.keys.is_empty() => {
-            Ok(Chosen { credentials: Credentials::Keys { user, keys: found.keys }, otherwise })
+            Ok(Chosen { credentials: Credentials::Keys { user, keys: found.keys }, otherwise, pin: None })
         }
         Some(prompt) => Ok(prompt.credentials().into()),
         None => Err(Error::Usage(format!(
@@ -82,6 +86,33 @@ pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output
             found.hint
         ))),
     }
+}
+
+/// A token alone, or the code of a share, which has the server's key too.
+fn of_token(text: &str) -> Chosen {
+    match ShareCode::parse(text) {
+        Some(ShareCode { token, server_key }) => {
+            Chosen { pin: Some(server_key.0), ..Credentials::Token { token }.into() }
+        }
+        None => Credentials::Token { token: text.to_owned() }.into(),
+    }
+}
+
+/// Returns the token; `-` stands for one of the environment, or one that is asked for.
+fn typed_token(typed: &str) -> Result<String, Error> {
+    if typed != "-" {
+        return Ok(typed.to_owned());
+    }
+    if let Some(token) = variable("FTPX_TOKEN")? {
+        return Ok(token);
+    }
+    let none =
+        || Error::Usage("--token - asks on the terminal, and there is none: set FTPX_TOKEN".to_owned());
+    if !terminal::interactive() {
+        return Err(none());
+    }
+    let typed = terminal::secret("Token: ")?.map(|token| token.trim().to_owned());
+    typed.filter(|token| !token.is_empty()).ok_or_else(|| Error::NoLogin("no token was given".to_owned()))
 }
 
 /// The first line, without its end.

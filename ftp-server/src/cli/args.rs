@@ -20,7 +20,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
-    /// Share one folder for a while; prints the command to run on the other machine.
+    /// Share a folder or a file for a while; prints the command to run on the other machine.
     #[command(after_help = SHARE_EXAMPLES)]
     Share(ShareArgs),
     /// Serve the users that were added with `user add`, until stopped.
@@ -62,18 +62,21 @@ pub(crate) enum ServerCommand {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ShareArgs {
-    /// The folder to share.
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) dir: PathBuf,
-    /// Also allow adding and replacing files.
+    /// The folder or the file to share.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    /// Also allow adding and replacing files in the folder.
     #[arg(long)]
     pub(crate) write: bool,
     /// Time to share: 10m, 1h, 2days.
     #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = parse_time)]
     pub(crate) time: Duration,
-    /// Let the token be used for one login only.
+    /// Let the token be used for one login only, and end the share after it.
     #[arg(long)]
     pub(crate) once: bool,
+    /// Show the command and the token as a QR code too.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) qr: bool,
     /// Address to listen on [default: all addresses, port 2121 or, if that is taken, any free one].
     #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
     pub(crate) listen: Option<SocketAddr>,
@@ -285,6 +288,7 @@ Exit codes: 0 done, 2 wrong usage or configuration, 1 any other failure.";
 const SHARE_EXAMPLES: &str = "\
 Examples:
   ftp-server share ~/photos
+  ftp-server share --once report.pdf
   ftp-server share inbox --write --for 10m --once";
 
 const SERVE_EXPLANATION: &str = "\

@@ -1,4 +1,4 @@
-//! Chooses the address to give to others when the server listens on all addresses of the machine.
+//! Chooses the addresses to give to others when the server listens on all addresses of the machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -10,6 +10,32 @@ pub(crate) fn from(bound: SocketAddr) -> SocketAddr {
         IpAddr::V6(_) => main_ipv4().or_else(main_ipv6),
     };
     SocketAddr::new(found.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), bound.port())
+}
+
+/// The other addresses at which a socket may be reached, where it takes those of the whole machine. Addresses that need an interface's
+/// name, and those of the machine for itself, are left out.
+pub(crate) fn others(bound: SocketAddr, main: IpAddr) -> Vec<IpAddr> {
+    if !bound.ip().is_unspecified() {
+        return Vec::new();
+    }
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let address = |interface: nix::ifaddrs::InterfaceAddress| {
+        let storage = interface.address?;
+        let ipv4 = storage.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        ipv4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+    };
+    chosen(interfaces.filter_map(address), bound.is_ipv6(), main)
+}
+
+fn chosen(all: impl Iterator<Item = IpAddr>, with_ipv6: bool, main: IpAddr) -> Vec<IpAddr> {
+    let is_local = |address: &IpAddr| match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_link_local(),
+        IpAddr::V6(address) => !with_ipv6 || address.is_loopback() || address.is_unicast_link_local(),
+    };
+    let mut chosen: Vec<IpAddr> = all.filter(|address| !is_local(address) && *address != main).collect();
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen
 }
 
 fn main_ipv4() -> Option<IpAddr> {
@@ -41,6 +67,29 @@ mod tests {
         for text in ["192.168.1.5:2121", "[::1]:5"] {
             assert_eq!(from(text.parse().unwrap()), text.parse().unwrap());
         }
+    }
+
+    #[test]
+    fn other_addresses_are_those_that_others_can_use() {
+        let all = [
+            "127.0.0.1",
+            "192.0.2.7",
+            "192.0.2.2",
+            "fe80::1",
+            "::1",
+            "2001:db8::2",
+            "169.254.1.1",
+            "192.0.2.2",
+        ];
+        let all = || all.iter().map(|text| text.parse().unwrap());
+        let main = "192.0.2.7".parse().unwrap();
+        let texts = |with_ipv6| {
+            let chosen = chosen(all(), with_ipv6, main);
+            chosen.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(true), ["192.0.2.2", "2001:db8::2"]);
+        assert_eq!(texts(false), ["192.0.2.2"]);
+        assert!(others("192.0.2.7:1".parse().unwrap(), main).is_empty());
     }
 
     #[test]

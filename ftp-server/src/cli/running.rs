@@ -10,6 +10,7 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 
 use ftp_server::disks::BLOCKING_THREADS;
 pub(crate) use ftp_server::server::{Server, ServerOptions};
@@ -40,12 +41,13 @@ pub(crate) async fn bind(mut options: ServerOptions) -> io::Result<Server> {
     Box::pin(Server::bind(options)).await
 }
 
-/// Announces a bound server, and runs it until it is stopped or its time is over.
+/// Announces a bound server, and runs it until it is stopped, its time is over, or `done` is cancelled.
 pub(crate) async fn until_stopped(
     server: Server,
     fingerprint: &str,
     json: bool,
     after: Option<Duration>,
+    done: CancellationToken,
     hangup: Hangup,
     announced: impl FnOnce(SocketAddr) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -61,7 +63,7 @@ pub(crate) async fn until_stopped(
     let stop = StopTokens::default();
     tokio::select! {
         ran = Box::pin(server.run(stop.drain.clone(), stop.abort.clone())) => ran.context("cannot serve")?,
-        never = signals.relay(stop.clone(), after) => match never {},
+        never = signals.relay(stop.clone(), after, done) => match never {},
     }
     // Exit code 0 promises that what was running has finished.
     anyhow::ensure!(!stop.abort.is_cancelled(), "ended at once, as asked; running files were not finished");

@@ -42,6 +42,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         drain_timeout: setup.config.drain_timeout.0,
         marks: Some(Marks::at(setup.state.file("marks"))),
         roots: Arc::new(LocalRoots),
+        observer: None,
     };
     running::block_on(async {
         let listen = options.listen.clone();
@@ -51,7 +52,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         tokio::spawn(sweeper::run(server.disks(), roots, stop));
         let reload = Reload::new(args, setup, fingerprint.clone(), accounts, server.control());
         let hangup = Hangup::Reload(reload.on_request()?);
-        running::until_stopped(server, &fingerprint, args.output.json, None, hangup, |_| Ok(())).await
+        let never = CancellationToken::new();
+        running::until_stopped(server, &fingerprint, args.output.json, None, never, hangup, |_| Ok(())).await
     })
 }
 

@@ -1,60 +1,94 @@
-//! `share`: one folder, one token, an identity that exists only in memory, and the command to type on the other
+//! `share`: one folder or file, one token, an identity that exists only in memory, and the command to type on the other
 //! machine. It needs no configuration and leaves no files behind.
+
+mod invitation;
+mod place;
+mod report;
 
 use super::args::ShareArgs;
 use super::failure::usage;
 use super::running::{Server, ServerOptions};
-use super::setup::{all_addresses, existing_folder};
+use super::setup::all_addresses;
 use super::signals::Hangup;
-use super::{logging, output, reachable, running};
+use super::{logging, running};
 use anyhow::Context;
+use ftp_server::activity::{Activity, ActivityKind, ActivityObserver};
 use ftp_server::config::{DEFAULT_PORT, LogLevel, LogOptions};
 use ftp_server::identity::HostIdentity;
-use ftp_server::token::{ShareToken, TokenGrant, Tokens};
-use serde::Serialize;
+use ftp_server::token::{TokenGrant, Tokens};
+use invitation::Invitation;
+use place::SharedPlace;
+use report::Ending;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
+use tokio_util::sync::CancellationToken;
 use wire::Access;
+use wire::share_code::ShareCode;
 
 pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
-    let root = existing_folder(&args.dir)?;
+    let place = SharedPlace::of(&args.path)?;
+    if args.write && place.only.is_some() {
+        return Err(usage("--write is for a folder, and this is a file"));
+    }
     let format = args.output.log_format.map(Into::into).unwrap_or_default();
     let _logging =
         logging::start(&LogOptions { format, level: LogLevel::Warn }).context("cannot start the log")?;
     let identity = HostIdentity::generate()?;
     let tokens = Tokens::new();
-    let token = tokens.issue(grant(args, root.clone())?)?;
+    let token = tokens.issue(grant(args, &place)?)?.text().to_owned();
     let (tokens, fingerprint) = (Arc::new(tokens), identity.fingerprint().to_owned());
+    let code = ShareCode { token, server_key: identity.key() };
+    let (done, begin) = (CancellationToken::new(), Instant::now());
     running::block_on(async {
-        let server = bind(args.listen, &identity, &tokens).await?;
+        let observer = observer(args, &place, &done);
+        let server = bind(args.listen, &identity, &tokens, &observer).await?;
         let announced = |address| {
-            let invitation = Invitation { address, fingerprint: &fingerprint, token: &token, args };
-            explain(args, &root);
-            Ok(invitation.print()?)
+            Ok(Invitation { address, fingerprint: &fingerprint, code: &code, place: &place, args }.print()?)
         };
-        running::until_stopped(
+        let ran = running::until_stopped(
             server,
             &fingerprint,
             args.output.json,
             Some(args.time),
+            done.clone(),
             Hangup::Stop,
             announced,
-        )
-        .await
+        );
+        ran.await?;
+        let ending = if done.is_cancelled() {
+            Ending::Used
+        } else if begin.elapsed() >= args.time {
+            Ending::Expired
+        } else {
+            Ending::Stopped
+        };
+        report::over(ending, args.output.json);
+        Ok(())
     })
 }
 
-fn grant(args: &ShareArgs, root: PathBuf) -> anyhow::Result<TokenGrant> {
+fn grant(args: &ShareArgs, place: &SharedPlace) -> anyhow::Result<TokenGrant> {
     let expires_at = SystemTime::now().checked_add(args.time).ok_or_else(|| usage("--for is too long"))?;
+    let (root, only) = (place.root.clone(), place.only.clone());
     let (name, access, once) = ("share".to_owned(), access(args), args.once);
-    Ok(TokenGrant { name, root, access, expires_at, once, home: None })
+    Ok(TokenGrant { name, root, access, expires_at, once, only, home: None })
 }
 
 fn access(args: &ShareArgs) -> Access {
     if args.write { Access::Write } else { Access::Read }
+}
+
+/// Reports what was fetched. With `--once` the end of the only session is the end of the share.
+fn observer(args: &ShareArgs, place: &SharedPlace, done: &CancellationToken) -> ActivityObserver {
+    let (json, once, name, done) = (args.output.json, args.once, place.name(), done.clone());
+    Arc::new(move |activity: &Activity| {
+        report::tell(activity, &name, json);
+        if once && activity.kind == ActivityKind::Left {
+            done.cancel();
+        }
+    })
 }
 
 /// Without a given address, the usual port is only preferred: a server may be running there already.
@@ -62,8 +96,12 @@ async fn bind(
     wanted: Option<SocketAddr>,
     identity: &HostIdentity,
     tokens: &Arc<Tokens>,
+    observer: &ActivityObserver,
 ) -> anyhow::Result<Server> {
-    let options = |listen| ServerOptions::new(listen, identity.clone(), Arc::clone(tokens) as _);
+    let options = |listen| ServerOptions {
+        observer: Some(observer.clone()),
+        ..ServerOptions::new(listen, identity.clone(), Arc::clone(tokens) as _)
+    };
     let listen = wanted.unwrap_or_else(|| all_addresses(DEFAULT_PORT));
     let bound = match running::bind(options(listen)).await {
         Err(error) if wanted.is_none() && error.kind() == io::ErrorKind::AddrInUse => {
@@ -72,70 +110,4 @@ async fn bind(
         bound => bound,
     };
     bound.with_context(|| format!("cannot listen on {listen}"))
-}
-
-/// Prints the text for people on standard error; standard output has the commands or the JSON event.
-fn explain(args: &ShareArgs, root: &Path) {
-    if args.output.json {
-        return;
-    }
-    let what = if args.write { "to read and add to" } else { "to read" };
-    let logins = if args.once { ", for one login" } else { "" };
-    let time = humantime::format_duration(args.time);
-    output::say(format_args!(
-        "Sharing {} {what} for {time}{logins}. On the other machine run:",
-        root.display()
-    ));
-}
-
-/// The facts that the other machine needs.
-struct Invitation<'a> {
-    address: SocketAddr,
-    fingerprint: &'a str,
-    token: &'a ShareToken,
-    args: &'a ShareArgs,
-}
-
-impl Invitation<'_> {
-    fn print(&self) -> io::Result<()> {
-        if self.args.output.json {
-            return output::json_line(&self.event());
-        }
-        output::line(self.get_command())?;
-        if self.args.write { output::line(self.put_command()) } else { Ok(()) }
-    }
-
-    fn event(&self) -> SharedEvent<'_> {
-        SharedEvent {
-            url: self.url(),
-            token: self.token.text(),
-            access: access(self.args).word(),
-            seconds: self.args.time.as_secs(),
-            once: self.args.once,
-        }
-    }
-
-    /// The quotes keep the shell from taking `?` for a pattern.
-    fn get_command(&self) -> String {
-        format!("ftp-client get -r --token {} '{}' .", self.token.text(), self.url())
-    }
-
-    fn put_command(&self) -> String {
-        format!("ftp-client put -r --token {} FILE... '{}'", self.token.text(), self.url())
-    }
-
-    fn url(&self) -> String {
-        format!("ftpx://{}/?pin={}", reachable::from(self.address), self.fingerprint)
-    }
-}
-
-/// The invitation as a JSON event.
-#[derive(Serialize)]
-#[serde(tag = "event", rename = "shared")]
-struct SharedEvent<'a> {
-    url: String,
-    token: &'a str,
-    access: &'static str,
-    seconds: u64,
-    once: bool,
 }

@@ -60,8 +60,14 @@ impl Signals {
     }
 
     /// Passes requests on for as long as the server runs.
-    pub(crate) async fn relay(mut self, stop: StopTokens, after: Option<Duration>) -> Infallible {
+    pub(crate) async fn relay(
+        mut self,
+        stop: StopTokens,
+        after: Option<Duration>,
+        done: CancellationToken,
+    ) -> Infallible {
         tokio::select! {
+            () = done.cancelled() => tracing::info!("all is done"),
             () = self.next() => tracing::info!("stopping: running files finish; a second signal ends at once"),
             () = sleep(after) => tracing::info!("the time is over"),
         }

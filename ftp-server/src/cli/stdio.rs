@@ -58,6 +58,7 @@ pub(crate) fn run(args: &StdioArgs) -> anyhow::Result<()> {
         access: args.access,
         expires_at,
         once: false,
+        only: None,
         home: Some(home),
     })?;
     let ssh = SshConnection::of(&std::env::var("SSH_CONNECTION").unwrap_or_default());
@@ -94,7 +95,7 @@ async fn until_over(server: Server, over: CancellationToken) -> anyhow::Result<(
     });
     tokio::select! {
         ran = Box::pin(server.run(stop.drain.clone(), stop.abort.clone())) => ran.context("cannot serve"),
-        never = signals.relay(stop.clone(), None) => match never {},
+        never = signals.relay(stop.clone(), None, CancellationToken::new()) => match never {},
     }
 }
 

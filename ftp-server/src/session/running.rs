@@ -272,6 +272,7 @@ impl<'a> ActiveSession<'a> {
         if !request.spec().needs.met_by(self.context.workspace.principal.access()) {
             return Err(FailureCode::AccessDenied.into());
         }
+        self.context.workspace.principal.check_path(request.path())?;
         if self.shared.drain.is_cancelled() {
             return Err(FailureCode::ShuttingDown.into());
         }

@@ -9,3 +9,4 @@ mod refusals;
 mod reloads;
 mod service;
 pub(crate) mod session_ends;
+mod shares;

@@ -45,7 +45,7 @@ impl Served {
         let (tokens, stop) = (Arc::new(Tokens::new()), CancellationToken::new());
         let expires_at = SystemTime::now() + Duration::from_secs(3600);
         let (name, root) = ("tester".to_owned(), root.to_owned());
-        let grant = TokenGrant { name, root, access, expires_at, once: false, home: None };
+        let grant = TokenGrant { name, root, access, expires_at, once: false, only: None, home: None };
         let token = tokens.issue(grant).unwrap().text().to_owned();
         let options = ServerOptions {
             listen: Vec::new(),

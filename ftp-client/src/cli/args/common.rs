@@ -27,8 +27,8 @@ pub(crate) struct Common {
     pub(crate) password_file: Option<PathBuf>,
     /// Log in with a token (or set FTPX_TOKEN)
     ///
-    /// In place of a password. Other users of this machine see it in the list of processes, but not the environment variable
-    /// FTPX_TOKEN.
+    /// In place of a password. '-' takes it from the environment variable FTPX_TOKEN, or asks for it; other users of this machine
+    /// see a typed one in the list of processes. A token that `ftp-server share` printed is also the server's pin.
     #[arg(long, global = true)]
     pub(crate) token: Option<String>,
     /// Accept only the server with this key
