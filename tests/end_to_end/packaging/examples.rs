@@ -37,6 +37,10 @@ const SPECIAL: &[(&str, How)] = &[
         "cargo demo",
         How::Elsewhere("it builds the programs anew, which takes minutes; its parts are tested beside it"),
     ),
+    (
+        "ftp-client tail -f",
+        How::Elsewhere("it follows a file until it is interrupted; tested in commands/tails.rs"),
+    ),
     ("ftp-server share", How::Serves),
     ("ftp-server serve", How::Serves),
     ("ftp-server user add ann --root srv --access full", How::With("--password-file pw")),

@@ -30,7 +30,7 @@ use wire::message::FilePart;
     after_help = "-f asks the server each second, and goes on when the connection is lost and made again. It follows the name: a file that \
                   replaces the old one, as when a log is rotated, is shown from its beginning. Ctrl-C ends it.\n\n\
                   Example:\n  ftp-client tail -f ann@files.example.org::/logs/today.log\n  \
-                  ftp-client tail -n 100 files.example.org:/var/log/syslog"
+                  ftp-client tail -n 100 ann@files.example.org::/photos/notes.txt"
 )]
 pub(crate) struct TailArgs {
     /// Show so many lines [default: 10]
