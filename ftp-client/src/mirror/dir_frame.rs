@@ -13,8 +13,6 @@ pub(super) struct DirFrame {
     pub(super) changed: bool,
     /// Something that only the target has is in it, and stays.
     pub(super) retained: bool,
-    /// The target's folder is not empty.
-    pub(super) has_entries: bool,
     /// Something right in it is deleted.
     pub(super) deleted_from: bool,
     /// Names that the source has in it.
@@ -42,7 +40,6 @@ impl DirFrame {
             presence,
             changed: false,
             retained: false,
-            has_entries: false,
             deleted_from: false,
             names: FoldedNames::default(),
             folds_case: None,

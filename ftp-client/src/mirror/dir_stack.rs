@@ -47,8 +47,7 @@ impl Planner<'_> {
 
     /// All that is in the folder was seen.
     pub(super) fn leave(&mut self) -> Result<(), Error> {
-        let Some(DirFrame { presence, changed, retained, has_entries, deleted_from, .. }) = self.frames.pop()
-        else {
+        let Some(DirFrame { presence, changed, retained, deleted_from, .. }) = self.frames.pop() else {
             return Ok(());
         };
         match presence {
@@ -75,14 +74,14 @@ impl Planner<'_> {
                 }
             }
             Presence::TargetOnly(target) => self.delete(target),
-            Presence::Conflict(source, target) => self.leave_conflict(source, target, retained, has_entries),
+            Presence::Conflict(source, target) => self.leave_conflict(source, target, retained),
         }
         Ok(())
     }
 
     /// A file or link is to take the place of a folder, which must be empty then.
-    fn leave_conflict(&mut self, source: Entry, target: Entry, retained: bool, has_entries: bool) {
-        if retained || (has_entries && !self.options.delete) {
+    fn leave_conflict(&mut self, source: Entry, target: Entry, retained: bool) {
+        if retained {
             let failure = Failure::new(FailureCode::NotEmpty, "a folder that is not empty is in its place");
             self.effects.failed(&source.path, &failure);
             return;

@@ -133,7 +133,6 @@ impl<'a> Planner<'a> {
         let source = source.map(|source| wanted(self.options, source, target.as_ref()));
         if target.is_some() {
             self.counts.target_entries += 1;
-            self.frame().has_entries = true;
         }
         if let Some(entry) = &source
             && self.is_name_taken(entry, target.as_ref())?

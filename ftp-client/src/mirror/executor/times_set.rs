@@ -18,8 +18,7 @@ impl TimesSet {
             return; // what is sent becomes another file
         };
         let (source, target) = (source.metadata, target.metadata);
-        let is_set =
-            source.kind == Kind::File && source.size == target.size && source.modified != target.modified;
+        let is_set = source.kind == Kind::File && source.modified != target.modified;
         if is_set && self.0.len() < REMEMBERED_MAX {
             self.0.insert((target.size, target.modified, source.modified));
         }

@@ -157,8 +157,7 @@ impl Planner<'_> {
 
     /// The target's folder has something that stays.
     fn retain(&mut self) {
-        let frame = self.frame();
-        (frame.retained, frame.has_entries) = (true, true);
+        self.frame().retained = true;
     }
 
     /// The source has no entry at a path that was asked for by name. Paths that were not looked at do not count: they may exist.
