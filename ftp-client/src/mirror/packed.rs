@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn packed_entries_come_back() {
         let mut packed = PackedEntries::default();
-        let entries = ["a/b/c", "a/b/d", "a/bc", "a/b/", "", "z@"].map(entry);
+        let mut entries = ["a/b/c", "a/b/d", "a/bc", "a/b/", "", "z@"].map(entry);
+        entries[0].metadata.kind = Kind::Special;
         for entry in &entries {
             let before = packed.size();
             packed.push(entry);

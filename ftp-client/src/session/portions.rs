@@ -37,5 +37,7 @@ mod tests {
         assert_eq!(lens(vec![1; 3000]), [1024, 1024, 952]);
         assert_eq!(lens(vec![200 * 1024; 5]), [2, 2, 1]);
         assert_eq!(lens(vec![1, 900 * 1024, 1]), [1, 1, 1]);
+        let half = PORTION_LEN / 2 - ITEM_LEN;
+        assert_eq!((lens(vec![half; 2]), lens(vec![half, half + 1])), (vec![2], vec![1, 1]));
     }
 }

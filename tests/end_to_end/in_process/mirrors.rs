@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tests::memory_storage::MemoryStorage;
 use wire::path::NameRef;
 use wire::store::Storage;
@@ -146,3 +147,29 @@ async fn nothing_is_deleted_if_a_file_did_not_arrive() {
 
 /// Each is held back as two deeds: it is made, and it is left.
 const FOLDERS: usize = 4100;
+
+/// Long paths use up the memory for items that are asked for, long before there are many items.
+#[tokio::test(flavor = "multi_thread")]
+async fn items_with_long_paths_are_asked_for_before_more_would_be_too_many() {
+    let (storage, target) = (MemoryStorage::default(), tempfile::tempdir().unwrap());
+    let name = |number: usize| format!("{number:0250}");
+    let mut folder = storage.folder(&RemotePath::root()).unwrap();
+    for depth in 0..DEPTH {
+        let (text, parent) = (name(depth), folder);
+        parent.make_folder(NameRef::new(text.as_bytes()).unwrap(), 0o755).unwrap();
+        folder = parent.folder(NameRef::new(text.as_bytes()).unwrap()).unwrap();
+    }
+    for number in 0..LONG_PATHS {
+        folder.make_folder(NameRef::new(name(number).as_bytes()).unwrap(), 0o755).unwrap();
+    }
+    let served = Served::start(Arc::new(OneStorage(storage)), Path::new("/memory"), Access::Full).await;
+    let (down, local, recorder) = (MirrorDirection::Download, target.path().to_owned(), Recorder::new());
+    let mirrored = mirror(&served.session, down, local, "/", options(|_| {}), &recorder);
+    let mirrored = tokio::time::timeout(Duration::from_secs(60), mirrored).await.expect("it ends");
+    assert_eq!(mirrored.unwrap().summary.transfer.failed, 0);
+    assert_eq!(recorder.records().planned.len(), DEPTH + LONG_PATHS);
+}
+
+/// Together more than a mebibyte of paths, and fewer than are asked for at once otherwise.
+const LONG_PATHS: usize = 400;
+const DEPTH: usize = 15;

@@ -209,6 +209,20 @@ mod tests {
         }
     }
 
+    /// Its entry appears after each look, and is gone at the next one.
+    #[test]
+    fn a_name_that_is_taken_again_and_again_is_given_up() {
+        for (add_only, expected) in [(true, FailureCode::Exists), (false, FailureCode::Skipped)] {
+            let root = tempfile::tempdir().unwrap();
+            let (folder, name) = (folder(root.path()), Name::new(b"name").unwrap());
+            let rule = Arc::new(AdmissionRule::new(Overwrite::Newer, add_only));
+            let admission = rule.admit(&folder, (&name).into(), Candidate::default()).unwrap();
+            let given =
+                admission.publish(&folder, (&name).into(), |_| Err(io::ErrorKind::AlreadyExists.into()));
+            assert_eq!(given.map_err(|failure| failure.code), Err(expected));
+        }
+    }
+
     #[test]
     fn a_file_of_the_same_size_and_time_stays_where_only_different_ones_are_replaced() {
         let root = tempfile::tempdir().unwrap();

@@ -320,6 +320,7 @@ const FILE_LEN_MAX: u64 = 64 * 1024;
 mod tests {
     use super::*;
     use crate::store::LocalFolder;
+    use std::os::unix::fs::PermissionsExt;
     use std::time::{Duration, Instant};
 
     /// Marks, and a folder on a filesystem that one sync reaches.
@@ -347,8 +348,12 @@ mod tests {
 
     #[test]
     fn what_was_written_in_an_earlier_run_is_unproven_until_the_next_one_writes() {
-        let (_folder, marks, target) = world();
+        let (folder, marks, target) = world();
         assert_eq!(marks.begin(&target, false), Unproven::default());
+        for (path, mode) in [("state", 0o700), ("state/marks", 0o600)] {
+            let permissions = folder.path().join(path).metadata().unwrap().permissions();
+            assert_eq!(permissions.mode() & 0o777, mode, "{path}");
+        }
         let written = file_clock();
         assert!(!marks.unproven().covers(written), "in the same run nothing is lost");
         marks.restart();
@@ -386,13 +391,15 @@ mod tests {
             return eprintln!("skipped: temporary files are not on a filesystem that one sync reaches");
         }
         marks.begin(&target, false);
-        let old = Timestamp { seconds: file_clock().seconds - SYNC_AFTER_SECONDS - 2, nanos: 0 };
-        marks.change(|notes| notes.written[0].1 = old).unwrap();
-        marks.begin(&target, true);
-        let begin = Instant::now();
-        while marks.read().written[0].1 == old {
-            assert!(begin.elapsed() < Duration::from_secs(30));
-            std::thread::sleep(Duration::from_millis(5));
+        for job in 0..2 {
+            let old = Timestamp { seconds: file_clock().seconds - SYNC_AFTER_SECONDS - 2, nanos: 0 };
+            marks.change(|notes| notes.written[0].1 = old).unwrap();
+            marks.begin(&target, true);
+            let begin = Instant::now();
+            while marks.read().written[0].1 == old || marks.is_syncing.load(Ordering::Relaxed) {
+                assert!(begin.elapsed() < Duration::from_secs(30), "job {job}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 
@@ -413,7 +420,10 @@ mod tests {
         }
         marks.begin(&target, true);
         assert!(marks.unproven().covers(time(0)) && !marks.unproven().covers(time(i64::MAX)));
-        notes.written = (1..).zip((0..=FILESYSTEMS_MAX as i64).map(time)).collect();
+        notes.written = (1..).zip((1..=FILESYSTEMS_MAX as i64).map(time)).collect();
+        notes.bound();
+        assert_eq!(notes.written.len(), FILESYSTEMS_MAX);
+        notes.written.push((0, time(0)));
         notes.lost = (0..=WINDOWS_MAX as i64).map(|start| window(start, start)).collect();
         notes.bound();
         assert_eq!((&notes.written[..], notes.lost[0]), (&[(SEVERAL, time(0))][..], window(0, 1)));

@@ -243,3 +243,28 @@ pub fn read_fully(file: &dyn SourceFile, pieces: &mut [IoSliceMut<'_>], offset: 
     }
     Ok(read)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Kind;
+
+    #[test]
+    fn a_source_has_another_id_after_each_kind_of_change_but_that_of_permissions() {
+        let time = |seconds, nanos| Timestamp { seconds, nanos };
+        let metadata = Metadata { kind: Kind::File, size: 1, modified: time(2, 3), mode: 0o644 };
+        let one = Identity { metadata, changed: time(4, 5), inode: 6 };
+        for other in [
+            Identity { metadata: Metadata { size: 9, ..metadata }, ..one },
+            Identity { metadata: Metadata { modified: time(9, 3), ..metadata }, ..one },
+            Identity { metadata: Metadata { modified: time(2, 9), ..metadata }, ..one },
+            Identity { changed: time(9, 5), ..one },
+            Identity { changed: time(4, 9), ..one },
+            Identity { inode: 9, ..one },
+        ] {
+            assert_ne!(other.source_id(), one.source_id(), "{other:?}");
+        }
+        let opened = Identity { metadata: Metadata { mode: 0o600, ..metadata }, ..one };
+        assert_eq!(opened.source_id(), one.source_id());
+    }
+}

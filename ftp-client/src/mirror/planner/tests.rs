@@ -37,6 +37,10 @@ struct Recorder {
     lacks_room: bool,
     /// The number of actions before they were released for the first time.
     released_after: Option<usize>,
+    /// A file that is proven cannot be noted.
+    broken_proof: bool,
+    /// Leaving this folder fails.
+    broken_leave: Option<&'static str>,
 }
 
 impl Effects for Recorder {
@@ -54,8 +58,9 @@ impl Effects for Recorder {
         if self.broken_action == Some(self.done.len()) { Err(Error::Interrupted) } else { Ok(true) }
     }
 
-    fn leave(&mut self, _: &Entry) -> Result<(), Error> {
-        Ok(())
+    fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
+        let is_broken = self.broken_leave == Some(&folder.path.to_string());
+        if is_broken { Err(Error::Interrupted) } else { Ok(()) }
     }
 
     fn touch(&mut self, path: RemotePath, _: FolderMetadata) -> Result<(), Error> {
@@ -90,6 +95,11 @@ impl Effects for Recorder {
 
     fn left_out(&mut self, path: &RemotePath) {
         self.done.push(format!("left out {path}"));
+    }
+
+    fn proven(&mut self, target: &Entry) -> Result<(), Error> {
+        self.done.push(format!("proven {}", target.path));
+        if self.broken_proof { Err(Error::Interrupted) } else { Ok(()) }
     }
 
     fn not_deleted(&mut self, count: u64) {

@@ -72,3 +72,21 @@ fn a_batch_is_full_before_it_keeps_too_many_folders_open() {
     }
     assert_eq!(folders, 64);
 }
+
+/// A peer decides how many failures there are, and how long their texts.
+#[test]
+fn failures_that_wait_for_a_commit_are_counted() {
+    let failed = || vec![(1, Failure::new(crate::failure::FailureCode::Io, "a text")); 3];
+    for step in [
+        CommitStep::Packed { frame: FrameNo(0), failures: failed(), folders: Vec::new() },
+        CommitStep::FoldersSet { frame: FrameNo(0), failures: failed() },
+    ] {
+        let commits = Commits::default();
+        commits.add(step);
+        assert_eq!(commits.kept(), 3 * failure_kept_len(&failed()[0].1));
+        drop(commits.take());
+        assert!(commits.kept() > 0, "until they are told");
+        commits.told();
+        assert_eq!(commits.kept(), 0);
+    }
+}

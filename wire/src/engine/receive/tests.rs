@@ -36,6 +36,8 @@ struct Faults {
     waits: bool,
     /// Files fail.
     files_fail: bool,
+    /// Chunks of large files fail.
+    chunks_fail: bool,
     /// Folders fail.
     folders_fail: bool,
     /// Setting a folder takes so long, and waits for no commit.
@@ -175,7 +177,7 @@ struct FakeStaged {
 impl Staged for FakeStaged {
     fn write(&self, _: &VerifiedChunk<'_>) -> Result<(), Failure> {
         end_job_at(&self.job, &self.faults, "chunk");
-        Ok(())
+        if self.faults.chunks_fail { Err(FailureCode::NoSpace.into()) } else { Ok(()) }
     }
 
     fn publish(&self, publish: &Publish) -> Result<Placed, Failure> {

@@ -73,6 +73,7 @@ fn numbered_names_fit_and_cut_no_character() {
     let euros = ["€".repeat(85).as_bytes(), b""].concat(); // 3 bytes each
     check(&euros, 1, &["€".repeat(83).as_bytes(), b".~1~"].concat());
     check(&euros, 100, &["€".repeat(83).as_bytes(), b".~100~"].concat());
+    check(&[&long[..247], &[0x80; 8]].concat(), 1, &[&long[..247], &[0x80; 4], b".~1~"].concat());
     check(&[0x80; 255], 1, &[&[0x80; 251][..], b".~1~"].concat());
 }
 
@@ -116,4 +117,20 @@ fn a_death_while_versions_are_moved_on_loses_none() {
         fewer.make(&Change::Prune { path: RemotePath::root() }).unwrap();
         assert!(name(2).exists() && !name(3).exists() && !name(6).exists());
     }
+}
+
+#[test]
+fn a_folder_is_removed_only_if_it_is_empty() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(place.path().join("full/empty")).unwrap();
+    let folder: Arc<dyn Folder> = Arc::new(LocalFolder::open_ambient(place.path()).unwrap());
+    let changes = Changes::new(folder, None, Durability::Process).unwrap();
+    let remove = |path: &[u8]| {
+        let path = RemotePath::from_user(path).unwrap();
+        changes.make(&Change::RemoveFolder { path }).map_err(|failure| failure.code)
+    };
+    assert_eq!(remove(b"full"), Err(FailureCode::NotEmpty));
+    assert_eq!(remove(b"full/empty"), Ok(()));
+    assert_eq!(remove(b"full"), Ok(()));
+    assert_eq!(remove(b"full"), Err(FailureCode::NotFound));
 }

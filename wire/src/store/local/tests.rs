@@ -3,14 +3,17 @@
 use super::file::{MOUNT_ID, unique_mount};
 use super::*;
 use crate::failure::{Failure, FailureCode};
+use crate::limits::XATTRS_LEN_MAX;
 use crate::message::{Details, FollowLinks, Xattr};
 use crate::metadata::Timestamp;
+use crate::store::sweep::SweepScope;
 use crate::store::write_fully;
 use crate::store::{DiskFolder, StagedName, TargetFile, disk_folder};
 use rustix::fs::{AtFlags, StatxFlags};
 use rustix::io::Errno;
 use std::io::IoSlice;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 fn name() -> NameRef<'static> {
     NameRef::new(b"file").unwrap()
@@ -58,9 +61,53 @@ fn attributes_of_users_are_read_as_they_were_set() {
 }
 
 #[test]
-fn a_usual_filesystem_keeps_permissions() {
+fn a_usual_filesystem_keeps_permissions_and_so_do_all_folders_below() {
     let place = tempfile::tempdir().unwrap();
-    assert!(LocalFolder::open_ambient(place.path()).unwrap().fidelity().unwrap().keeps_modes);
+    let fidelity = LocalFolder::open_ambient(place.path()).unwrap().fidelity().unwrap();
+    assert!(fidelity.keeps_modes && fidelity.is_whole && !fidelity.folds_case, "{fidelity:?}");
+    let root = LocalFolder::open_ambient(Path::new("/")).unwrap();
+    assert!(root.has_mounts_below(), "/proc is one");
+}
+
+/// Names of which one is no name of the other's file say nothing about other names.
+#[test]
+fn only_letters_that_all_fold_tell_of_the_whole_folder() {
+    let place = tempfile::tempdir().unwrap();
+    for (name, other) in [("\u{e9}", "\u{c9}"), ("there", "THERE")] {
+        std::fs::write(place.path().join(name), "").unwrap();
+        if std::fs::hard_link(place.path().join(name), place.path().join(other)).is_err() {
+            return eprintln!("skipped: temporary files are on a filesystem that folds case");
+        }
+    }
+    let folder = LocalFolder::open_ambient(place.path()).unwrap();
+    let folds = |name: &str| folder.folds_case(NameRef::new(name.as_bytes()).unwrap()).unwrap();
+    std::fs::write(place.path().join("plain"), "").unwrap();
+    assert!(folds("\u{e9}"), "two names of one file look like one name");
+    assert!(!folds("missing"));
+    assert!(folds("there"), "nothing was known of the folder before");
+    assert!(folds("plain"), "but now");
+}
+
+#[test]
+fn attributes_are_read_up_to_so_many_bytes() {
+    let Ok(place) = tempfile::tempdir_in("/dev/shm") else {
+        return eprintln!("skipped: there is no /dev/shm");
+    };
+    std::fs::write(place.path().join("file"), "").unwrap();
+    let value = vec![1; XATTRS_LEN_MAX / 2];
+    let set = |name: &std::ffi::CStr| {
+        sys::setxattr(place.path().join("file"), name, &value, sys::XattrFlags::empty())
+    };
+    let folder = LocalFolder::open_ambient(place.path()).unwrap();
+    let details = Details { owner: false, links: false, xattrs: true };
+    let code = || folder.details(Some(name()), details).map_err(|error| Failure::from(error).code);
+    if set(c"user.a").is_err() {
+        return eprintln!("skipped: attributes of this length are not to be had");
+    }
+    assert!(code().is_ok());
+    if set(c"user.b").is_ok() {
+        assert_eq!(code().unwrap_err(), FailureCode::LimitExceeded);
+    }
 }
 
 #[test]
@@ -138,6 +185,31 @@ fn permissions_are_as_asked_for_where_a_default_acl_would_give_others() {
     }
 }
 
+/// The kernel's own result for the same permissions is the model.
+#[test]
+fn a_default_acl_gives_new_files_what_the_system_would_give_them() {
+    const MASK: u16 = 0x10;
+    let entry = |(tag, bits): &(u16, u16)| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &[0xff; 4]].concat();
+    for entries in [
+        &[(1, 7), (4, 5), (0x20, 1)][..],
+        &[(1, 6), (4, 4), (0x20, 2)],
+        &[(1, 7), (4, 7), (MASK, 2), (0x20, 5)],
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let acl = [2_u32.to_le_bytes().to_vec(), entries.iter().flat_map(entry).collect()].concat();
+        let name = c"system.posix_acl_default";
+        if let Err(error) = rustix::fs::setxattr(root.path(), name, &acl, rustix::fs::XattrFlags::empty()) {
+            return println!("skipped: this filesystem has no ACLs: {error}");
+        }
+        let (folder, path) = (LocalFolder::open_ambient(root.path()).unwrap(), root.path().join("new"));
+        let mode = Mode::from_raw_mode(0o777);
+        drop(sys::open(&path, OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC, mode).unwrap());
+        let given = LocalFolder::ambient_metadata(&path).unwrap().mode;
+        assert_eq!(folder.mode_of_new(0o777), given, "{entries:?}");
+        assert_eq!(folder.mode_of_new(0o640), given & 0o640, "{entries:?}");
+    }
+}
+
 #[test]
 fn a_mount_without_a_unique_number_is_unknown() {
     let folder = tempfile::tempdir().unwrap();
@@ -164,4 +236,31 @@ fn a_link_that_was_made_through_a_view_is_not_followed_by_it() {
     assert!(tree.folder(new).is_err() && tree.metadata(new).unwrap().kind == Kind::Symlink);
     tree.rename(new, &tree, old, true).unwrap();
     assert!(tree.folder(old).is_err(), "by no other name either");
+}
+
+#[test]
+fn an_owner_has_the_names_that_the_system_knows() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("file"), "").unwrap();
+    let folder = LocalFolder::open_ambient(place.path()).unwrap();
+    let details = Details { owner: true, links: false, xattrs: false };
+    let owner = folder.details(Some(name()), details).unwrap().owner.unwrap();
+    let user = uzers::get_user_by_uid(owner.user).map(|user| user.name().to_owned());
+    let group = uzers::get_group_by_gid(owner.group).map(|group| group.name().to_owned());
+    assert_eq!(owner.user_name, user.unwrap_or_default().to_string_lossy());
+    assert_eq!(owner.group_name, group.unwrap_or_default().to_string_lossy());
+}
+
+/// A journal is removed after its staged file, which the same sweep removes.
+#[test]
+fn one_sweep_removes_a_staged_file_and_its_journal() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = LocalFolder::open_ambient(place.path()).unwrap();
+    for _ in 0..4 {
+        let staged = StagedName::new();
+        drop((folder.create_staged(&staged, 0o600).unwrap(), folder.create_journal(&staged).unwrap()));
+    }
+    let swept = folder.sweep(Duration::ZERO, &SweepScope::All).unwrap();
+    assert_eq!((swept.files, swept.kept), (4, 0), "journals are not counted");
+    assert!(names_in(place.path()).is_empty());
 }

@@ -146,3 +146,30 @@ impl StagedEntry {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LocalFolder;
+
+    #[test]
+    fn only_files_have_handles_that_are_closed_or_stay_open() {
+        let root = tempfile::tempdir().unwrap();
+        let folder: Arc<dyn DiskFolder> = Arc::new(LocalFolder::open_ambient(root.path()).unwrap());
+        let entry = |content| {
+            let name = NameRef::new(b"name").unwrap().to_name();
+            StagedEntry::new(folder.clone(), StagedName::new(), name, None, content)
+        };
+        let file = || Unsynced::File(folder.create_staged(&StagedName::new(), 0o600).unwrap().into());
+        for stays_open in [false, true] {
+            let mut file = entry(file());
+            assert!(!stays_open || file.keep_open());
+            file.close();
+            assert_eq!(matches!(file.content, Unsynced::File(_)), stays_open);
+            let mut link = entry(Unsynced::Link);
+            assert!(!stays_open || !link.keep_open());
+            link.close();
+            assert!(matches!(link.content, Unsynced::Link));
+        }
+    }
+}

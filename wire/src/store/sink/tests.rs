@@ -1,5 +1,6 @@
 //! Tests of a sink for a local folder: which files have their names, and which leftovers there are, after a failure.
 
+mod permissions;
 mod resumed;
 
 use super::*;

@@ -22,6 +22,16 @@ fn an_error_of_any_action_ends_the_run() {
 }
 
 #[test]
+fn an_error_of_leaving_any_folder_ends_the_run() {
+    let source = found(&["a/", "a/b/", "a/b/c", "d/", "d/e/", "d/e/f"]);
+    for (broken_leave, is_err) in [("/a", true), ("/a/b", true), ("/d", true), ("/d/e", true), ("/", false)] {
+        let mut recorder = Recorder { broken_leave: Some(broken_leave), ..Recorder::default() };
+        let ended = run(&MirrorOptions::default(), root(0o755), &source, &[], &mut recorder);
+        assert_eq!(ended.is_err(), is_err, "{broken_leave}");
+    }
+}
+
+#[test]
 fn actions_are_held_back_until_so_many_entries_of_both_sides_were_compared() {
     let (same, new) = (10_000, 14_000);
     let files = |first: &'static str, count| {
@@ -129,5 +139,18 @@ fn only_a_folder_that_was_opened_to_delete_from_it_is_closed() {
         let mut recorder = Recorder::default();
         run(&options, root(0o755), &found(&["k"]), &target, &mut recorder).unwrap();
         assert_eq!(recorder.touched, touched, "{mode:o}");
+    }
+}
+
+/// It would be taken for lost in each later run.
+#[test]
+fn a_file_that_is_proven_is_noted_and_an_error_of_that_ends_the_run() {
+    let mut target = entry("k");
+    target.details = Some(Box::new(EntryDetails { is_unproven: true, ..EntryDetails::default() }));
+    for broken_proof in [false, true] {
+        let mut recorder = Recorder { broken_proof, ..Recorder::default() };
+        let target = [SideEntry::Entry(target.clone())];
+        let ended = run(&MirrorOptions::default(), root(0o755), &found(&["k"]), &target, &mut recorder);
+        assert_eq!((ended.is_err(), &recorder.done[..]), (broken_proof, &["proven /k".to_owned()][..]));
     }
 }

@@ -1,6 +1,7 @@
 //! Walks: sides that cannot skip, names that the target folds, and targets of which little is known.
 
 use super::*;
+use crate::mirror::filter::FileLimits;
 use crate::mirror::side::TreeSide;
 use wire::fidelity::FidelityReport;
 
@@ -62,8 +63,13 @@ fn sides_that_cannot_skip_make_no_difference() {
         options
     };
     let keeping = || MirrorOptions::default();
+    let small = || {
+        let limits = FileLimits { size_max: Some(9), ..FileLimits::default() };
+        MirrorOptions { limits, ..excluding(b"p", true) }
+    };
     let cases = [
-        (excluding(b"p", true), found(&["k", "p/", "p/q"]), found(&["k"]), &[][..]),
+        (small(), found(&["f", "k@"]), found(&["f/", "f/a", "k@"]), &[][..]),
+        (excluding(b"p", true), found(&["k", "p/", "p/q"]), found(&["k"]), &[]),
         (excluding(b"p", true), found(&["k"]), found(&["k", "x/", "x/p/", "x/p/q"]), &[]),
         (
             excluding(b"p", true),
@@ -113,6 +119,23 @@ fn of_names_that_the_target_takes_for_one_only_the_first_is_sent() {
     let source = || found(&["A", "B", "a", "c"]);
     assert_eq!(mirror_to(folding, source(), Vec::new()), ["new /A", "new /B", "failed /a", "new /c"]);
     assert_eq!(mirror_to(|_| None, source(), Vec::new()), ["new /A", "new /B", "new /a", "new /c"]);
+}
+
+#[test]
+fn names_that_are_not_sent_take_no_names_of_others() {
+    let folding = |_: &RemotePath| Some(FidelityReport { folds_case: true, ..FidelityReport::EXACT });
+    let mut source = found(&["a", "b"]);
+    source.push(special("A"));
+    assert_eq!(mirror_to(folding, source, Vec::new()), ["left out /A", "new /a", "new /b"]);
+}
+
+#[test]
+fn a_folder_with_something_that_stays_is_not_replaced() {
+    let (source, target) = (found(&["a", "k"]), found(&["a/", "a/b", "a/old.o", "k"]));
+    assert_eq!(mirror(&excluding(b"*.o", true), &source, &target), ["failed /a", "1 not deleted"]);
+    assert_eq!(mirror(&MirrorOptions::default(), &source, &target), ["failed /a"]);
+    let (source, target) = (found(&["a", "k"]), found(&["a/", "k"]));
+    assert_eq!(mirror(&MirrorOptions::default(), &source, &target), ["changed /a"]);
 }
 
 #[test]

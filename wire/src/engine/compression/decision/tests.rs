@@ -151,3 +151,10 @@ fn pauses_do_not_count() {
     }
     assert_eq!(decision.level(machine.round_trip), None);
 }
+
+#[test]
+fn before_anything_is_measured_the_round_trip_decides() {
+    let level = |round_trip| Decision::default().level(round_trip);
+    assert_eq!(level(NEAR - Duration::from_nanos(1)), None);
+    assert_eq!([NEAR, Duration::ZERO].map(level), [Some(3); 2], "a round trip of zero is unknown");
+}

@@ -96,18 +96,26 @@ fn a_job_keeps_its_overdraft_until_its_failures_are_acknowledged() {
 /// Everything in the session may be waiting for each other.
 #[test]
 fn a_job_that_finds_no_memory_for_long_ends() {
-    let (world, other) = (World::new(Faults::default()), World::new(Faults::default()));
-    let session = SessionMemory::new(Budget::new(1));
-    world.job.keep_within(&session);
-    other.job.keep_within(&session);
-    assert!(other.job.memory.take_overdraft().is_some());
-    world.take(0, &[Entry::file("a")]).unwrap();
-    let mut stuck = None;
-    assert!(!world.job.ask_again(&mut stuck));
-    assert!(stuck.is_some() && world.job.failed.get().is_none());
-    stuck = Instant::now().checked_sub(ROOM_PATIENCE + Duration::from_secs(1));
-    assert!(!world.job.ask_again(&mut stuck));
-    assert_eq!(world.job.failed.get().map(|failure| failure.code), Some(FailureCode::LimitExceeded));
+    for is_freed in [false, true] {
+        let (world, other) = (World::new(Faults::default()), World::new(Faults::default()));
+        let session = SessionMemory::new(Budget::new(1));
+        world.job.keep_within(&session);
+        other.job.keep_within(&session);
+        assert!(other.job.memory.take_overdraft().is_some());
+        let mut stuck = Some(Instant::now());
+        assert!(!world.job.ask_again(&mut stuck) && stuck.is_none(), "nothing waits");
+        world.take(0, &[Entry::file("a")]).unwrap();
+        assert!(!world.job.ask_again(&mut stuck));
+        assert!(stuck.is_some() && world.job.failed.get().is_none());
+        stuck = Instant::now().checked_sub(ROOM_PATIENCE + Duration::from_secs(1));
+        if is_freed {
+            other.job.memory.count(|| 0, || true);
+        }
+        assert_eq!(world.job.ask_again(&mut stuck), is_freed);
+        let failed = world.job.failed.get().map(|failure| failure.code);
+        assert_eq!((stuck.is_none(), failed.is_none()), (is_freed, is_freed), "{failed:?}");
+        assert!(failed.is_none_or(|code| code == FailureCode::LimitExceeded));
+    }
 }
 
 /// Chunks that cannot be of the file prove nothing, and no chunk is none.
@@ -164,4 +172,22 @@ async fn an_offered_item_that_no_filesystem_can_have_is_not_looked_up() {
         }
         assert_eq!(world.log(), looks);
     }
+}
+
+/// Only what the sender could not read is lost there.
+#[test]
+fn a_large_file_that_cannot_be_written_fails_at_this_end() {
+    let world = World::new(Faults { chunks_fail: true, ..Faults::default() });
+    let (path, size) = (RemotePath::from_wire(b"a").unwrap(), Some(2 * CHUNK_LEN as u64));
+    let announcement = Announcement { path, size, modified: None, mode: 0o644, source: SourceId::default() };
+    let (mut extra, chunk) = (Vec::new(), vec![1; CHUNK_LEN]);
+    BlockExtra { content_len: CHUNK_LEN as u32, announcement }.encode(&mut extra);
+    let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 0 }, [&chunk[..]]);
+    let kind =
+        FrameKind::Block { file: FileNo(0), offset: 0, last: false, digest, encoding: Default::default() };
+    let (extra_len, payload_len) = (extra.len() as u16, CHUNK_LEN as u32);
+    let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len, payload_len, kind };
+    world.job.take(&head, &extra, &[&chunk]).unwrap();
+    assert_eq!(world.log(), ["started /a", "discard", "item /a: NoSpace"]);
+    assert_eq!(world.ack().unwrap().failed.len(), 1);
 }

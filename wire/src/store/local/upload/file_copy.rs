@@ -25,11 +25,10 @@ pub struct FileCopy {
     offset: u64,
 }
 
-/// The name of the staged file, which is removed unless it was published.
+/// The name of the staged file, which is removed; once it was published, there is none.
 struct StagedCopy {
     folder: Arc<dyn DiskFolder>,
     name: StagedName,
-    is_published: bool,
 }
 
 impl FileCopy {
@@ -69,7 +68,7 @@ impl FileCopy {
         let admission = Arc::new(AdmissionRule::new(overwrite, false)).admit(&*folder, target, candidate)?;
         let staged = StagedName::new();
         let file = folder.create_staged(&staged, begun.metadata.mode & PERMISSIONS)?;
-        let staged = StagedCopy { folder: folder.clone(), name: staged, is_published: false };
+        let staged = StagedCopy { folder: folder.clone(), name: staged };
         Ok(Self { source, begun, folder, name, admission, staged, file, offset: 0 })
     }
 
@@ -108,9 +107,7 @@ impl FileCopy {
     /// # Errors
     /// `SourceChanged` if the source was changed meanwhile; `Skipped` if the rule refuses the name by now; `Cancelled` once
     /// `is_over`; of the filesystem.
-    pub fn finish(mut self, is_over: &dyn Fn() -> bool) -> Result<u64, Failure> {
-        let check_going = || if is_over() { Err(Failure::from(FailureCode::Cancelled)) } else { Ok(()) };
-        check_going()?;
+    pub fn finish(self, is_over: &dyn Fn() -> bool) -> Result<u64, Failure> {
         if !self.source.identity()?.has_content_of(&self.begun) {
             return Err(FailureCode::SourceChanged.into());
         }
@@ -124,20 +121,19 @@ impl FileCopy {
         if ends_in_hole || self.admission.metadata().is_some() {
             self.file.write_out()?; // after a loss of power, the old content or the new one is there
         }
-        check_going()?;
+        if is_over() {
+            return Err(FailureCode::Cancelled.into());
+        }
         let name = NameRef::from(&self.name);
         let give_name = |replace| self.folder.publish(&self.staged.name, name, replace);
         self.admission.publish(&*self.folder, name, give_name)?;
-        self.staged.is_published = true;
         Ok(metadata.size)
     }
 }
 
 impl Drop for StagedCopy {
     fn drop(&mut self) {
-        if !self.is_published {
-            let _: io::Result<()> = self.folder.remove_staged(&self.name); // `gc` removes it otherwise
-        }
+        let _: io::Result<()> = self.folder.remove_staged(&self.name); // `gc` removes it otherwise
     }
 }
 
@@ -151,6 +147,7 @@ mod tests {
     use super::*;
     use crate::store::LocalFolder;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     fn begin(root: &Path, overwrite: Overwrite) -> Result<FileCopy, Failure> {
@@ -216,5 +213,57 @@ mod tests {
         assert_eq!(copy.finish(&|| false).map_err(|failure| failure.code), Err(FailureCode::Skipped));
         assert_eq!(fs::read_to_string(root.path().join("target")).unwrap(), "theirs");
         assert_eq!(names(root.path()), ["source", "target"]);
+    }
+
+    /// A target that shares what it can, and of which nothing else is to be asked.
+    struct SharingFile(Box<dyn TargetFile>);
+
+    impl TargetFile for SharingFile {
+        fn share_content(&self, source: &dyn SourceFile) -> io::Result<bool> {
+            self.0.copy_content(source, 0, source.identity()?.metadata.size)?;
+            Ok(true)
+        }
+
+        fn copy_content(&self, _: &dyn SourceFile, _: u64, _: u64) -> io::Result<u64> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn write_at(&self, _: &[io::IoSlice<'_>], _: u64) -> io::Result<usize> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
+
+        fn place(&self) -> io::Result<crate::store::FilePlace> {
+            self.0.place()
+        }
+
+        fn set_metadata(&self, modified: Option<crate::metadata::Timestamp>, mode: u32) -> io::Result<()> {
+            self.0.set_metadata(modified, mode)
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            self.0.sync()
+        }
+    }
+
+    #[test]
+    fn content_that_can_be_shared_is_not_copied() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("source"), "content").unwrap();
+        fs::set_permissions(root.path().join("source"), fs::Permissions::from_mode(0o4751)).unwrap();
+        let mut copy = begin(root.path(), Overwrite::Always).unwrap();
+        let (folder, other) = (copy.folder.clone(), StagedName::new());
+        let file = std::mem::replace(&mut copy.file, folder.create_staged(&other, 0o600).unwrap());
+        folder.remove_staged(&other).unwrap();
+        copy.file = Box::new(SharingFile(file));
+        assert!(copy.copy_portion(&|| false).unwrap());
+        assert_eq!(copy.finish(&|| false), Ok(7));
+        assert_eq!(names(root.path()), ["source", "target"]);
+        let mode = fs::metadata(root.path().join("target")).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o751, "a copy has no rights beyond its maker's");
+        assert_eq!(fs::read_to_string(root.path().join("target")).unwrap(), "content");
     }
 }

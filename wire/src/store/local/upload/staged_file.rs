@@ -439,3 +439,6 @@ impl Drop for StagedFile {
 const WRITE_OUT_LEN: u64 = 8 << 20;
 /// Permissions of a staged file that is kept; the final ones are set together with its name.
 const OWNER_ONLY: u32 = 0o600;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Large files that several runs write one after another.
 
 use super::*;
+use crate::journal::{JournalHead, decode_records, encode_record};
+use std::os::unix::fs::FileExt;
 
 /// A sink that keeps journals, and the file that is written.
 fn kept() -> (TempDir, TreeSink, Announcement, OfferedItem) {
@@ -55,4 +57,27 @@ fn a_hole_clears_its_own_range_alone() {
     let content = std::fs::read(root.path().join(part)).unwrap();
     let expected = [1, 0, 3].map(|byte| vec![byte; CHUNK_LEN]).concat();
     assert!(content[..expected.len()] == expected);
+}
+
+/// Written data may be lost then, so each chunk is read before it counts.
+#[test]
+fn chunks_of_before_a_restart_count_if_they_are_intact() {
+    let (root, sink, large, item) = kept();
+    let staged = sink.stage(&large).unwrap();
+    (0..3).for_each(|index| write_chunk(&*staged, index));
+    drop(staged);
+    let file = |suffix: &str| {
+        let name = names(&root).into_iter().find(|name| name.ends_with(suffix)).unwrap();
+        root.path().join(name)
+    };
+    let (key, journal) = (JournalKey::new([1; 32]), std::fs::read(file(".held")).unwrap());
+    let head = JournalHead { boot: [9; 16], ..JournalHead::decode(&journal, &key).unwrap() }.encode(&key);
+    let records = decode_records(&journal, &key);
+    let records = records.iter().flat_map(|(chunk, digest)| encode_record(&key, &head, *chunk, *digest));
+    std::fs::write(file(".held"), head.into_iter().chain(records).collect::<Vec<_>>()).unwrap();
+    let damaged = std::fs::OpenOptions::new().write(true).open(file(".part")).unwrap();
+    damaged.write_all_at(&[7], CHUNK_LEN as u64 + 5).unwrap();
+    drop(damaged);
+    assert_eq!(next_run(&sink, &item).1, [0, 2]);
+    assert_eq!(next_run(&sink, &item).1, [0, 2], "the journal is one of this run now");
 }
