@@ -14,6 +14,7 @@ use crate::options::{SendingRules, TransferOptions, delta_here, keeping};
 use crate::report::Reporter;
 use crate::requested_job::RequestedJob;
 use crate::session::Session;
+use crate::session::portions::portions;
 use item_tracker::ItemTracker;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -151,10 +152,14 @@ impl Drop for MirrorJob {
     }
 }
 
+/// Asks for items, in messages that long paths do not make too long.
 fn ask(wanted: &mut Vec<WantedItem>, id: JobId, session: &Session, last: bool) {
-    let items = std::mem::take(wanted);
-    let envelope = Envelope::new(id.0, Wanted { items, last });
-    let _ = session.inner.control.outbox.blocking_send(envelope); // the job tells that the session is over
+    let mut parts = portions(std::mem::take(wanted), |item| item.path.as_bytes().len());
+    let end = parts.pop().unwrap_or_default();
+    for (items, last) in parts.into_iter().map(|items| (items, false)).chain([(end, last)]) {
+        let envelope = Envelope::new(id.0, Wanted { items, last });
+        let _ = session.inner.control.outbox.blocking_send(envelope); // the job tells that the session is over
+    }
 }
 
 async fn open_upload(
