@@ -310,15 +310,18 @@ mod tests {
     use crate::mirror::testing::entry;
     use std::path::Path;
 
+    fn place() -> PlanPlace {
+        PlanPlace { way: Way::Ftpx, host: "h".into(), port: 1, local: "/l".into() }
+    }
+
     fn written(path: &Path) {
-        let place = PlanPlace { way: Way::Ftpx, host: "h".into(), port: 1, local: "/l".into() };
-        let mut writer = PlanWriter::new(path.to_owned(), place.clone(), Recipe::default()).unwrap();
+        let mut writer = PlanWriter::new(path.to_owned(), place(), Recipe::default()).unwrap();
         let login = PlanLogin { key: "sha256:00".to_owned(), user: "ann".to_owned() };
         let roots = (Some((1, 2)), None);
         writer
             .head(&PlanHead::new(
                 MirrorDirection::Upload,
-                &place,
+                &place(),
                 login,
                 Text(vec![0xff]),
                 roots,
@@ -337,6 +340,9 @@ mod tests {
         written(&path);
         let mut wanted = LoadedPlan::read(&path).unwrap();
         assert_eq!((wanted.head.remote.0.as_slice(), wanted.head.roots), (&[0xff][..], (Some((1, 2)), None)));
+        let mut other = entry("a");
+        other.metadata.size += 1;
+        assert!(!wanted.take(&MirrorAction::New { source: other }));
         assert!(wanted.take(&MirrorAction::New { source: entry("a") }));
         assert!(!wanted.take(&MirrorAction::New { source: entry("a") }));
         let mut grown = entry("b/");
@@ -345,6 +351,16 @@ mod tests {
         let mut left = Vec::new();
         assert_eq!(wanted.drifted(|path| left.push(path.to_vec())).unwrap(), 1);
         assert_eq!(left, [b"b"]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_plan_that_cannot_get_its_name_is_an_error_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan");
+        let writer = PlanWriter::new(path.clone(), place(), Recipe::default()).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(writer.finish().is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -140,3 +140,53 @@ impl Effects for PlanApplier<'_> {
         self.executor.copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::plan::PlanPlace;
+    use crate::mirror::recipe::Recipe;
+    use crate::mirror::testing::entry;
+    use crate::mirror::{DeleteRefusal, MirrorListener};
+    use crate::observer::{TransferEvent, TransferObserver};
+    use crate::remote::Way;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Counts what it is told.
+    #[derive(Default)]
+    struct Counter(AtomicU64);
+
+    impl TransferObserver for Counter {
+        fn on_event(&self, _: &TransferEvent<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl MirrorListener for Counter {
+        fn planned(&self, _: &MirrorAction) -> Result<(), Error> {
+            Ok(())
+        }
+        fn done(&self, _: &MirrorAction) {}
+        fn not_deleted(&self, count: u64) {
+            self.0.fetch_add(count, Ordering::Relaxed);
+        }
+        fn refused(&self, _: DeleteRefusal) {}
+    }
+
+    #[test]
+    fn failures_while_a_plan_is_written_are_reported_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = PlanPlace { way: Way::Ftpx, host: "h".into(), port: 1, local: "/l".into() };
+        let writer = PlanWriter::new(folder.path().join("plan"), place, Recipe::default()).unwrap();
+        let counter = Arc::new(Counter::default());
+        let mut recorder = PlanRecorder { dry: DryRun::new(counter.clone()), writer };
+        let path = entry("a").path;
+        recorder.failed(&path, &wire::FailureCode::PermissionDenied.into());
+        assert_eq!((recorder.failures(), counter.0.load(Ordering::Relaxed)), (1, 1));
+        recorder.vanished(&path);
+        recorder.left_out(&path);
+        recorder.not_deleted(7);
+        assert_eq!((recorder.failures(), counter.0.load(Ordering::Relaxed)), (1, 10));
+    }
+}

@@ -335,8 +335,8 @@ mod tests {
         assert_eq!(items.len(), 1);
         let NextItems::Some(items) = source.next_items(8) else { panic!("more may come") };
         assert_eq!(items.len(), 1);
-        let left = (lock(&queue.state).charge.amount(), lock(&queue.state).outstanding.items);
-        assert_eq!(left, (0, 0), "there is room for others");
+        assert_eq!(lock(&queue.state).charge.amount(), 0);
+        assert_eq!(lock(&queue.state).outstanding.items, 0, "there is room for others");
         assert!(matches!(source.next_items(8), NextItems::Pending));
         queue.close();
         assert!(queue.add(path("c"), metadata).is_err());

@@ -65,7 +65,9 @@ struct ReportedBytes {
 
 impl JobObserver for ReportedBytes {
     fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
-    fn settled(&self, _: &SettledItem<'_>) {}
+    fn settled(&self, item: &SettledItem<'_>) {
+        assert!(!item.is_lost, "the other end's losses are meant");
+    }
     fn totals(&self, _: Totals) {}
 
     fn progress(&self, _: Option<&RemotePath>, bytes: u64) {

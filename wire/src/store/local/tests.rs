@@ -58,6 +58,9 @@ fn attributes_of_users_are_read_as_they_were_set() {
     }
     let details = Details { owner: false, links: false, xattrs: true };
     assert_eq!(folder.details(Some(name()), details).unwrap().xattrs, Some(wanted.to_vec()));
+    folder.set_xattrs(Some(name()), &wanted[1..]).unwrap();
+    let left = folder.details(Some(name()), details).unwrap().xattrs;
+    assert_eq!(left.as_deref(), Some(&wanted[1..]), "the others are removed");
 }
 
 #[test]
