@@ -27,10 +27,10 @@ pub(crate) struct Args {
     /// Folder on a disk for the data of `big` and `power` (default: Cargo's folder for temporary files)
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// TCP congestion control of both hosts in `wan` and `trips`
+    /// TCP congestion control of both hosts in the cases with a simulated network
     #[arg(long, value_name = "NAME", default_value = "cubic")]
     pub(crate) congestion: String,
-    /// End a run in `wan` and `trips` after this many seconds
+    /// End a run over a simulated network after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     cap: u64,
     /// Always given by `cargo bench`
@@ -59,6 +59,12 @@ pub(crate) enum Case {
     Million,
     /// 1,000 files mirrored over a path of 100 ms, nothing changed, counted in round trips
     MirrorTrips,
+    /// New versions of large files over a path of 20 ms and 100 Mbit/s, counted in bytes on the network
+    Delta,
+    /// 9,000 files of text over a path of 50 ms and 100 Mbit/s, counted in bytes on the network
+    Text,
+    /// One file of 4 KiB over paths of 20 ms and 100 ms, counted in round trips
+    Start,
 }
 
 impl Case {
@@ -73,6 +79,9 @@ impl Case {
             Case::Mirror => "mirror",
             Case::Million => "million",
             Case::MirrorTrips => "mirror-trips",
+            Case::Delta => "delta",
+            Case::Text => "text",
+            Case::Start => "start",
         }
     }
 }

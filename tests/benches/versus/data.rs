@@ -97,6 +97,30 @@ pub(crate) fn write_even(root: &Path, folders: u32, files: u32, bytes: u32) -> R
     Ok(())
 }
 
+/// A tree of `files` files of text in folders of a hundred: log-normal sizes, with a mean of some 13,000 bytes.
+pub(crate) fn write_texts(root: &Path, files: u32) -> Result<()> {
+    let mut random = Random::new(SEED);
+    let words: Vec<String> = (0..4000)
+        .map(|_| {
+            let letters = 2 + below(9, &mut random);
+            (0..letters).map(|_| char::from(b'a' + random.bits().to_le_bytes()[0] % 26)).collect()
+        })
+        .collect();
+    for number in 0..files {
+        let folder = root.join(format!("part-{:02}", number / 100));
+        fs::create_dir_all(&folder)?;
+        let (len, mut text) = (size_of_a_page(&mut random) as usize, String::new());
+        while text.len() < len {
+            // Few words are frequent, as in any language.
+            let common = random.fraction().powi(4) * words.len() as f64;
+            text += &words[usize::try_from(common as u64)?.min(words.len() - 1)];
+            text.push(if below(9, &mut random) == 0 { '\n' } else { ' ' });
+        }
+        fs::write(folder.join(format!("text-{number:04}.h")), text)?;
+    }
+    Ok(())
+}
+
 fn nested_folders(root: &Path, count: u32, random: &mut Random) -> Result<Vec<PathBuf>> {
     fs::create_dir(root)?;
     let depth_max = root.components().count() + 8;

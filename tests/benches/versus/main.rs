@@ -1,6 +1,5 @@
-//! `cargo bench -p tests --bench versus -- big|tree|list|power|wan|trips|mirror|million|mirror-trips`: compares the product
-//! with the usual tools, in turn, on the same data. Needs Linux; tools that are not installed are named and left out. `wan` and
-//! `trips` need root and iproute2.
+//! `cargo bench -p tests --bench versus -- CASE`: compares the product with the usual tools, in turn, on the same data.
+//! Needs Linux; tools that are not installed are named and left out. Cases over a simulated network need root and iproute2.
 //!
 //! A comparison must be fair, so: every tool copies the same files between the same folders, over the same network, in the same
 //! turns; time runs from a client's start to its exit; clean-up between runs is outside of that time; and the first result of

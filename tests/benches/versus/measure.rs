@@ -29,6 +29,8 @@ pub(crate) struct Sample {
     /// Peak memory of the largest process among the client and its children.
     pub(crate) client_peak_bytes: u64,
     pub(crate) server: Option<ServerUse>,
+    /// Bytes on a simulated network, both ways together.
+    pub(crate) network_bytes: Option<u64>,
 }
 
 /// The server's resources during a run.
@@ -104,6 +106,7 @@ fn run_client(mut client: Command, limit: &Limit<'_>) -> Result<Run> {
         client_cpu_seconds: (rusage.utime + rusage.stime).as_secs_f64(),
         client_peak_bytes: rusage.maxrss,
         server: None,
+        network_bytes: None,
     };
     Ok(Run { sample, succeeded: status.success() })
 }

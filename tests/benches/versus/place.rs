@@ -40,6 +40,14 @@ impl Place {
         command
     }
 
+    /// Returns the bytes that the simulated network has carried so far, both ways together.
+    pub(crate) fn carried(&self) -> Option<u64> {
+        match self {
+            Place::Loopback => None,
+            Place::Wan(wan) => Some(wan.totals().iter().map(|totals| totals.bytes).sum()),
+        }
+    }
+
     /// Returns an unused address of the server's end.
     pub(crate) fn free_address(&self) -> Result<SocketAddr> {
         let address = SocketAddr::new(self.server_ip(), 0);

@@ -67,9 +67,21 @@ impl Report {
         self.tables.push(table);
     }
 
+    /// Takes over what a stage has noted.
+    pub(crate) fn include(&mut self, stage: Stage<'_>) {
+        let (versions, failures) = stage.into_account();
+        self.versions.extend(versions);
+        self.failures.extend(failures);
+    }
+
     /// Completes the report.
     pub(crate) fn close(mut self, stage: Stage<'_>) -> Self {
-        (self.versions, self.failures) = stage.into_account();
+        self.include(stage);
+        self.closed()
+    }
+
+    /// Completes a report that includes all its stages.
+    pub(crate) fn closed(mut self) -> Self {
         self.own_peak_bytes = procfs::peak_of(std::process::id());
         let floor = self.own_peak_bytes.map(table::mib).unwrap_or_default();
         println!("\nMemory is that of an end's largest process; a client's shows as {floor} MiB or more.");
@@ -129,7 +141,15 @@ impl Figures {
             median_seconds,
             minimum_seconds: runs.iter().map(|run| run.seconds).min_by(f64::total_cmp),
             ratio_to_ours: median_seconds.zip(ours).map(|(theirs, ours)| theirs / ours),
-            score: median_seconds.and_then(|median| yardstick.score(median, arrived)),
+            score: match yardstick {
+                Yardstick::NetworkBytes => median(&runs, |run| Some(run.network_bytes? as f64 / 1e6)),
+                Yardstick::Throughput(_)
+                | Yardstick::Items(_)
+                | Yardstick::LinkShare { .. }
+                | Yardstick::RoundTrips { .. } => {
+                    median_seconds.and_then(|median| yardstick.score(median, arrived))
+                }
+            },
             client_cpu_seconds: median(&runs, |run| Some(run.client_cpu_seconds)),
             server_cpu_seconds: median(&runs, |run| Some(run.server?.cpu_seconds)),
             client_peak_bytes: runs.iter().map(|run| run.client_peak_bytes).max(),
@@ -152,6 +172,8 @@ pub(crate) enum Yardstick {
     LinkShare { bytes: u64, rate_mbit: f64 },
     /// Round trips of this many milliseconds, from start to exit.
     RoundTrips { rtt_ms: f64 },
+    /// Megabytes on the network, both ways together.
+    NetworkBytes,
 }
 
 impl Yardstick {
@@ -161,6 +183,7 @@ impl Yardstick {
             Yardstick::Items(_) => "files/s",
             Yardstick::LinkShare { .. } => "% of link",
             Yardstick::RoundTrips { .. } => "round trips",
+            Yardstick::NetworkBytes => "MB on the network",
         }
     }
 
@@ -172,6 +195,7 @@ impl Yardstick {
             Yardstick::LinkShare { bytes, rate_mbit } => {
                 Some(arrived.unwrap_or(bytes) as f64 * 8.0 / (rate_mbit * 1e6) / seconds * 100.0)
             }
+            Yardstick::NetworkBytes => None, // which time does not tell
             Yardstick::RoundTrips { rtt_ms } => arrived.is_none().then_some(seconds * 1e3 / rtt_ms),
         }
     }

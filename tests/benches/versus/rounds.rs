@@ -139,7 +139,9 @@ fn run(
     redirect(&mut command, stage, &job, &log)?;
     let arrived_bytes = || Ok(data::tree_size(corner)?.bytes + data::tree_size(&stage.site.staging())?.bytes);
     let limit = Limit { cap: plan.cap, arrived_bytes: &arrived_bytes };
-    let run = measure::run(command, contender.server.as_deref(), &limit)?;
+    let before = stage.place.carried();
+    let mut run = measure::run(command, contender.server.as_deref(), &limit)?;
+    run.sample.network_bytes = stage.place.carried().zip(before).map(|(after, before)| after - before);
     if run.sample.timed_out {
         return Ok(run.sample);
     }

@@ -83,7 +83,7 @@ impl Planner {
             old_len,
             table: OldTable::default(),
             is_old_complete: false,
-            reader: PieceReader::new(cutter.max()),
+            reader: PieceReader::of_file(cutter.max()),
             at: 0,
             shift: 0,
             open: None,
@@ -100,9 +100,7 @@ impl Planner {
     #[must_use]
     pub fn kept_len(&self, bytes: usize) -> usize {
         let runs = self.runs.kept_len() + self.undecided.len() * size_of::<Undecided>();
-        let reading =
-            PieceReader::kept_len(self.cutter.max()) + usize::try_from(STRETCH_LEN_MAX).unwrap_or(0);
-        self.table.kept_len(bytes / COARSE_LEN) + runs + reading
+        self.table.kept_len(bytes / COARSE_LEN) + runs + PieceReader::kept_len(self.cutter.max())
     }
 
     /// Goes on behind `offset`: what is before it is at the receiver already.
@@ -155,17 +153,18 @@ impl Planner {
     /// # Errors
     /// Of `content`.
     pub fn cut(&mut self, content: &dyn FileContent) -> io::Result<()> {
-        let end = self.at.saturating_add(CUT_AT_ONCE);
-        while self.at < self.len.min(end) && !self.waits_for_coarse() {
+        let mut end = self.at.saturating_add(CUT_AT_ONCE);
+        let mut holes = 0;
+        while self.at < self.len.min(end) && holes < HOLES_AT_ONCE && !self.waits_for_coarse() {
             if let Some(len) = hole(content, self.at, self.len) {
                 self.close(self.at, self.shift);
                 self.at += len;
+                end = end.saturating_add(len); // it costs no time
+                holes += 1;
                 continue;
             }
             let (expected, max) = (self.table.at(self.expected(self.at)), self.cutter.max());
-            let left = usize::try_from(self.len - self.at).unwrap_or(usize::MAX);
-            let bytes = self.reader.at(content, self.at, max)?;
-            let bytes = &bytes[..bytes.len().min(left)];
+            let bytes = self.reader.until(content, self.at, self.len, max)?;
             if bytes.is_empty() {
                 self.at = self.len; // it was cut meanwhile, which shows when it is sent
                 break;
@@ -328,6 +327,7 @@ impl Planner {
 
 /// Bytes of the new file that are cut between two looks at what has arrived.
 const CUT_AT_ONCE: u64 = 8 * 1024 * 1024;
+const HOLES_AT_ONCE: u32 = 1024;
 /// Bytes of the old file that are asked for ahead.
 const COARSE_AHEAD: u64 = 3 * COARSE_WINDOW_LEN as u64;
 /// Longest stretch that is compared as one.

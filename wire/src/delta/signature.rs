@@ -87,37 +87,26 @@ pub struct FinePiece {
     pub signature: Option<u64>,
 }
 
-/// Returns the lengths of the pages of `len` bytes from `offset` on: pages of a file begin at multiples of their length.
-pub fn pages(offset: u64, len: u64) -> impl Iterator<Item = usize> {
-    let end = offset + len;
-    let mut at = offset;
-    std::iter::from_fn(move || {
-        let next = (at / PAGE_LEN + 1).saturating_mul(PAGE_LEN).min(end);
-        let len = next - at;
-        at = next;
-        (len > 0).then(|| usize::try_from(len).unwrap_or(0))
-    })
+/// Returns the length of the page at `at` of content that ends at `end`: pages of a file begin at multiples of their length.
+#[must_use]
+pub fn page_len(at: u64, end: u64) -> usize {
+    let next = (at / PAGE_LEN + 1).saturating_mul(PAGE_LEN).min(end);
+    usize::try_from(next.saturating_sub(at)).unwrap_or(0)
 }
 
-/// Appends the signatures of the pages of `content`, which lies at `offset`.
-pub fn put_pages(bytes: &mut Vec<u8>, key: &SignatureKey, content: &[u8], offset: u64) {
-    let mut rest = content;
-    for len in pages(offset, content.len() as u64) {
-        let (page, behind) = rest.split_at(len);
-        put_fine(bytes, key, page);
-        rest = behind;
-    }
+/// Appends the signature of a page; returns its length.
+pub fn put_page(bytes: &mut Vec<u8>, key: &SignatureKey, page: &[u8]) -> usize {
+    put_fine(bytes, key, page);
+    page.len()
 }
 
-/// Appends lengths and signatures of the fine pieces of `content`.
-pub fn put_fine_pieces(bytes: &mut Vec<u8>, key: &SignatureKey, content: &[u8]) {
-    let mut rest = content;
-    while !rest.is_empty() {
-        let (piece, behind) = rest.split_at(Cutter::FINE.cut(rest));
-        bytes.extend_from_slice(&u16::try_from(piece.len()).unwrap_or(u16::MAX).to_le_bytes());
-        put_fine(bytes, key, piece);
-        rest = behind;
-    }
+/// Appends length and signature of the first fine piece of `content`, which is as long as the longest piece or ends there;
+/// returns its length.
+pub fn put_fine_piece(bytes: &mut Vec<u8>, key: &SignatureKey, content: &[u8]) -> usize {
+    let piece = &content[..Cutter::FINE.cut(content)];
+    bytes.extend_from_slice(&u16::try_from(piece.len()).unwrap_or(u16::MAX).to_le_bytes());
+    put_fine(bytes, key, piece);
+    piece.len()
 }
 
 fn put_fine(bytes: &mut Vec<u8>, key: &SignatureKey, piece: &[u8]) {
@@ -131,7 +120,13 @@ fn put_fine(bytes: &mut Vec<u8>, key: &SignatureKey, piece: &[u8]) {
 /// # Errors
 /// If they are cut off.
 pub fn take_pages(bytes: &mut &[u8], offset: u64, len: u64) -> Result<Vec<FinePiece>, SignatureFault> {
-    pages(offset, len).map(|len| Ok(FinePiece { len, signature: take_signature(bytes, len)? })).collect()
+    let (mut at, end, mut pages) = (offset, offset.saturating_add(len), Vec::new());
+    while at < end {
+        let len = page_len(at, end);
+        pages.push(FinePiece { len, signature: take_signature(bytes, len)? });
+        at += len as u64;
+    }
+    Ok(pages)
 }
 
 /// Takes the fine pieces of `len` bytes from the beginning of `bytes`.
@@ -189,8 +184,14 @@ mod tests {
         assert!(coarse(&bytes[1..], &Cutter::coarse(0)).is_err());
         let content = noise(2, 30_100);
         let (mut in_pages, mut in_pieces) = (Vec::new(), Vec::new());
-        put_pages(&mut in_pages, &KEY, &content, 5000);
-        put_fine_pieces(&mut in_pieces, &KEY, &content);
+        let (mut at, mut rest) = (0, &content[..]);
+        while at < content.len() {
+            let len = page_len(5000 + at as u64, 5000 + content.len() as u64);
+            at += put_page(&mut in_pages, &KEY, &content[at..at + len]);
+        }
+        while !rest.is_empty() {
+            rest = &rest[put_fine_piece(&mut in_pieces, &KEY, rest)..];
+        }
         let (mut pages, mut pieces) = (&in_pages[..], &in_pieces[..]);
         let decoded = [
             take_pages(&mut pages, 5000, content.len() as u64).unwrap(),

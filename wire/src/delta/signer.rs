@@ -3,7 +3,9 @@
 use super::FileContent;
 use super::cutting::Cutter;
 use super::piece_reader::PieceReader;
-use super::signature::{COARSE_LEN, CoarsePiece, SignatureKey, put_coarse, put_fine_pieces, put_pages};
+use super::signature::{
+    COARSE_LEN, CoarsePiece, SignatureKey, page_len, put_coarse, put_fine_piece, put_page,
+};
 use crate::limits::{COARSE_WINDOW_LEN, FINE_RUNS_LEN_MAX, OLD_PIECES_MAX, PIECE_SIGNED_LEN_MIN};
 use crate::message::{FineCut, FineRun};
 use std::io;
@@ -17,6 +19,7 @@ pub struct Signer {
     len: u64,
     /// Ends of the coarse pieces so far.
     ends: Vec<u64>,
+    reader: PieceReader,
 }
 
 /// The coarse pieces of the next window.
@@ -32,34 +35,20 @@ impl Signer {
     /// Begins with a file of `len` bytes.
     #[must_use]
     pub fn new(key: SignatureKey, len: u64) -> Self {
-        Self { key, cutter: Cutter::coarse(len), len, ends: Vec::new() }
+        let cutter = Cutter::coarse(len);
+        Self { key, cutter, len, ends: Vec::new(), reader: PieceReader::of_file(cutter.max()) }
     }
 
-    /// Returns the memory that signing another window takes, with the pieces that it may add.
+    /// Returns the memory that another window may add.
     #[must_use]
-    pub fn window_len(&self) -> usize {
-        let pieces = COARSE_WINDOW_LEN / COARSE_PIECE_LEN_MIN;
-        pieces * (size_of::<u64>() + COARSE_LEN) + PieceReader::kept_len(self.cutter.max())
+    pub fn window_len() -> usize {
+        COARSE_WINDOW_LEN / COARSE_PIECE_LEN_MIN * (size_of::<u64>() + COARSE_LEN)
     }
 
-    /// Returns the memory that signing runs finely takes; `None` if one of them is not there, or if they are too long together.
-    #[must_use]
-    pub fn fine_len(&self, runs: &[FineRun]) -> Option<usize> {
-        let mut len = 0;
-        for run in runs {
-            let (begin, end) = self.range(*run)?;
-            len += end - begin;
-            if len > FINE_RUNS_LEN_MAX {
-                return None;
-            }
-        }
-        usize::try_from(len).ok()
-    }
-
-    /// Returns the memory of the pieces so far.
+    /// Returns the memory that it takes so far.
     #[must_use]
     pub fn kept_len(&self) -> usize {
-        self.ends.capacity() * size_of::<u64>()
+        self.ends.capacity() * size_of::<u64>() + PieceReader::kept_len(self.cutter.max())
     }
 
     /// Signs the next window of the file coarsely.
@@ -69,15 +58,12 @@ impl Signer {
     pub fn next_window(&mut self, content: &dyn FileContent) -> io::Result<CoarseWindow> {
         let mut at = self.ends.last().copied().unwrap_or(0);
         let mut pieces = Vec::new();
-        let mut reader = PieceReader::new(self.cutter.max());
         let mut data = 0;
         while at < self.len && data < COARSE_WINDOW_LEN && self.ends.len() < OLD_PIECES_MAX {
             let piece = match hole(content, at, self.len) {
                 Some(len) => CoarsePiece::Hole { len },
                 None => {
-                    let bytes = reader.at(content, at, self.cutter.max())?;
-                    let bytes =
-                        &bytes[..bytes.len().min(usize::try_from(self.len - at).unwrap_or(usize::MAX))];
+                    let bytes = self.reader.until(content, at, self.len, self.cutter.max())?;
                     if bytes.is_empty() {
                         self.len = at; // it was cut meanwhile
                         break;
@@ -98,25 +84,34 @@ impl Signer {
         Ok(CoarseWindow { pieces, more: at < self.len && self.ends.len() < OLD_PIECES_MAX })
     }
 
-    /// Signs runs of coarse pieces finely; returns `None` where [`fine_len`](Self::fine_len) does, or if the file is shorter by
-    /// now.
+    /// Signs runs of coarse pieces finely; returns `None` if one of them is not there, or if they are too long together.
     ///
     /// # Errors
     /// Of `content`.
     pub fn fine(&self, content: &dyn FileContent, runs: &[FineRun]) -> io::Result<Option<Vec<u8>>> {
-        if self.fine_len(runs).is_none() {
-            return Ok(None);
-        }
-        let (mut signatures, mut bytes) = (Vec::new(), Vec::new());
+        let (mut signatures, mut total, mut reader) = (Vec::new(), 0, PieceReader::of_stretch());
         for run in runs {
             let Some((begin, end)) = self.range(*run) else { return Ok(None) };
-            bytes.resize(usize::try_from(end - begin).unwrap_or(usize::MAX), 0);
-            if content.read(&mut bytes, begin)? < bytes.len() {
-                return Ok(None); // it was cut meanwhile
+            total += end - begin;
+            if total > FINE_RUNS_LEN_MAX {
+                return Ok(None);
             }
-            match run.cut {
-                FineCut::Pages => put_pages(&mut signatures, &self.key, &bytes, begin),
-                FineCut::Content => put_fine_pieces(&mut signatures, &self.key, &bytes),
+            let mut at = begin;
+            while at < end {
+                let len = match run.cut {
+                    FineCut::Pages => page_len(at, end),
+                    FineCut::Content => {
+                        Cutter::FINE.max().min(usize::try_from(end - at).unwrap_or(usize::MAX))
+                    }
+                };
+                let bytes = reader.until(content, at, end, len)?;
+                if bytes.len() < len {
+                    return Ok(None); // it was cut meanwhile
+                }
+                at += match run.cut {
+                    FineCut::Pages => put_page(&mut signatures, &self.key, &bytes[..len]),
+                    FineCut::Content => put_fine_piece(&mut signatures, &self.key, bytes),
+                } as u64;
             }
         }
         Ok(Some(signatures))

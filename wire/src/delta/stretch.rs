@@ -2,6 +2,7 @@
 
 use super::FileContent;
 use super::cutting::Cutter;
+use super::piece_reader::PieceReader;
 use super::runs::{CopyRun, CopyRuns};
 use super::signature::{FinePiece, SignatureFault, SignatureKey, take_fine_pieces, take_pages};
 use crate::message::FineCut;
@@ -65,47 +66,44 @@ impl Stretch {
             FineCut::Pages => take_pages(signatures, self.old.start, self.old_len())?,
             FineCut::Content => take_fine_pieces(signatures, self.old_len())?,
         };
-        let mut bytes = vec![0; usize::try_from(self.new.end - self.new.start).unwrap_or(0)];
-        let read = content.read(&mut bytes, self.new.start)?;
-        bytes.truncate(read);
         Ok(match self.cut {
-            FineCut::Pages => self.compare_pages(key, &bytes, &pieces, runs),
-            FineCut::Content => Compared::Runs(self.compare_pieces(key, &bytes, &pieces, runs)),
+            FineCut::Pages => self.compare_pages(key, content, &pieces, runs)?,
+            FineCut::Content => Compared::Runs(self.compare_pieces(key, content, &pieces, runs)?),
         })
     }
 
     fn compare_pages(
         &self,
         key: &SignatureKey,
-        bytes: &[u8],
+        content: &dyn FileContent,
         pages: &[FinePiece],
         runs: &mut CopyRuns,
-    ) -> Compared {
-        let (mut rest, mut at, mut equal) = (bytes, 0, Vec::new());
+    ) -> io::Result<Compared> {
+        let (mut reader, mut at, mut equal) = (PieceReader::of_stretch(), 0, Vec::new());
         for page in pages {
-            let Some((here, behind)) = rest.split_at_checked(page.len) else { break };
+            let new = self.new.start + at;
+            let bytes = reader.until(content, new, self.new.end, page.len)?;
+            let Some(here) = bytes.get(..page.len) else { break };
             if page.signature.is_some_and(|signature| signature == key.sign_fine(here)) {
-                let (new, old) = (self.new.start + at, self.old.start + at);
-                equal.push(CopyRun { new, old, len: page.len as u64 });
+                equal.push(CopyRun { new, old: self.old.start + at, len: page.len as u64 });
             }
             at += page.len as u64;
-            rest = behind;
         }
         let len: u64 = equal.iter().map(|run| run.len).sum();
         if 2 * len < self.old_len() {
-            return Compared::NotInPlace;
+            return Ok(Compared::NotInPlace);
         }
         equal.into_iter().for_each(|run| runs.add(run));
-        Compared::Runs(len)
+        Ok(Compared::Runs(len))
     }
 
     fn compare_pieces(
         &self,
         key: &SignatureKey,
-        bytes: &[u8],
+        content: &dyn FileContent,
         pieces: &[FinePiece],
         runs: &mut CopyRuns,
-    ) -> u64 {
+    ) -> io::Result<u64> {
         let mut offset = self.old.start;
         let mut old = Vec::with_capacity(pieces.len());
         let mut by_signature = HashMap::with_capacity(pieces.len());
@@ -116,9 +114,14 @@ impl Stretch {
             old.push((offset, *piece));
             offset += piece.len as u64;
         }
-        let (mut rest, mut at, mut expected, mut matched) = (bytes, self.new.start, 0, 0);
-        while !rest.is_empty() {
-            let (here, behind) = rest.split_at(Cutter::FINE.cut(rest));
+        let (mut reader, mut at, mut expected, mut matched) =
+            (PieceReader::of_stretch(), self.new.start, 0, 0);
+        while at < self.new.end {
+            let bytes = reader.until(content, at, self.new.end, Cutter::FINE.max())?;
+            if bytes.is_empty() {
+                break; // it was cut meanwhile, which shows when it is sent
+            }
+            let here = &bytes[..Cutter::FINE.cut(bytes)];
             let signature = key.sign_fine(here);
             let is_same = |number: &usize| {
                 old.get(*number)
@@ -133,8 +136,7 @@ impl Stretch {
             }
             expected += 1;
             at += here.len() as u64;
-            rest = behind;
         }
-        matched
+        Ok(matched)
     }
 }

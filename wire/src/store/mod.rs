@@ -89,7 +89,7 @@ pub use spelling::{Spellings, is_respelling, respell};
 pub(crate) use spelling::{is_entry, is_same};
 pub use staging::{StagedName, is_staged, reserved_name};
 pub(crate) use target_file::copy_through_memory;
-pub use target_file::{COPY_BUFFER_LEN, FilePlace, TargetFile, write_fully};
+pub use target_file::{COPY_BUFFER_LEN, FilePlace, Sharing, TargetFile, write_fully};
 pub use upload::{Publication, Upload};
 
 use crate::disk::beat;

@@ -32,15 +32,15 @@ pub trait TargetFile: Send + Sync {
         Ok(false)
     }
     /// Lets the file share the blocks of `source` at `source_offset`, where the filesystem can; both offsets and the length are
-    /// of whole blocks. Returns true if after that the file has `bytes` at `offset`; if not, any bytes may be there.
+    /// of whole blocks. After that the file must have `bytes` at `offset`.
     fn share_blocks(
         &self,
         _source: &dyn SourceFile,
         _source_offset: u64,
         _bytes: &[u8],
         _offset: u64,
-    ) -> io::Result<bool> {
-        Ok(false)
+    ) -> io::Result<Sharing> {
+        Ok(Sharing::Impossible)
     }
     /// Copies at most `len` bytes of `source` at `offset` to the same offset. Returns the number of bytes; 0 at the end.
     fn copy_content(&self, source: &dyn SourceFile, offset: u64, len: u64) -> io::Result<u64> {
@@ -73,6 +73,17 @@ pub trait TargetFile: Send + Sync {
     }
     /// Makes content and metadata durable: a loss of power no longer undoes them. The name is the folder's.
     fn sync(&self) -> io::Result<()>;
+}
+
+/// The result of [`TargetFile::share_blocks`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// The bytes are there.
+    Done,
+    /// Nothing was changed.
+    Impossible,
+    /// Any bytes may be there.
+    Failed,
 }
 
 /// Identifies a file on this machine.

@@ -1,8 +1,10 @@
 //! The measurements, one file for each kind.
 
+mod delta;
 mod far;
 mod file;
 mod mirror;
+mod thin;
 mod tree;
 
 use std::time::Duration;
@@ -24,6 +26,9 @@ pub(crate) fn run(case: Case, args: &Args) -> Result<Report> {
         Case::Mirror => mirror::mirror(args),
         Case::Million => mirror::million(args),
         Case::MirrorTrips => mirror::trips(args),
+        Case::Delta => delta::delta(args),
+        Case::Text => thin::text(args),
+        Case::Start => thin::start(args),
     }
 }
 

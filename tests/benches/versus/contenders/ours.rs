@@ -38,6 +38,9 @@ pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
             if stage.args.case == Some(Case::Power) {
                 command.args(["--durability", "power"]);
             }
+            if stage.args.case == Some(Case::Delta) {
+                command.args(["--delta", "auto"]);
+            }
             Some(command)
         };
         Contender { name, server: Some(server.clone()), command: Box::new(command) }

@@ -14,20 +14,26 @@ use crate::stage::Stage;
 use crate::tools::RSYNC;
 
 pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
-    if !stage.wants("rsync") {
+    let variants: [(&str, &[&str]); 2] = [("rsync", &[]), ("rsync-z", &["-z", "--zc=zstd"])];
+    let variants: Vec<_> = variants.into_iter().filter(|(name, _)| stage.wants(name)).collect();
+    if variants.is_empty() {
         return Ok(vec![]);
     }
     let Some([rsync]) = stage.find([RSYNC]) else { return Ok(vec![]) };
     let address = stage.place.free_address()?;
-    let server = serve(stage, &text(&rsync), address)?;
+    let server = Rc::new(serve(stage, &text(&rsync), address)?);
     let remote = move |path: &str| format!("rsync://{address}/site/{path}");
     let syncs = stage.args.case == Some(Case::Power);
-    let command = move |job: &Job| {
-        let mut command = copy(stage.place.client(&text(&rsync)), job, &remote(&job.remote()));
-        command.args(syncs.then_some("--fsync"));
-        Some(command)
+    let contender = |(name, options): (&'static str, &'static [&'static str])| {
+        let rsync = text(&rsync);
+        let command = move |job: &Job| {
+            let mut command = copy(stage.place.client(&rsync), job, &remote(&job.remote()));
+            command.args(syncs.then_some("--fsync")).args(options);
+            Some(command)
+        };
+        Contender { name, server: Some(server.clone()), command: Box::new(command) }
     };
-    Ok(vec![Contender { name: "rsync", server: Some(Rc::new(server)), command: Box::new(command) }])
+    Ok(variants.into_iter().map(contender).collect())
 }
 
 /// Completes a command of rsync, for either way of reaching the server.

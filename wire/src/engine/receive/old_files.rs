@@ -145,8 +145,9 @@ impl OldFile {
 
     fn next_window(&self) -> Option<CoarseWindow> {
         let mut signing = lock(&self.signing);
-        let needed = signing.signer.window_len();
-        if !signing.charge.grow(needed) {
+        let needed = OPEN_FILE_LEN + signing.signer.kept_len() + Signer::window_len();
+        let more = needed.saturating_sub(signing.charge.amount());
+        if !signing.charge.grow(more) {
             return None;
         }
         let window = signing.signer.next_window(&OpenContent(&*self.file)).ok();
@@ -156,14 +157,7 @@ impl OldFile {
     }
 
     fn fine(&self, runs: &[FineRun]) -> Option<Vec<u8>> {
-        let mut signing = lock(&self.signing);
-        let (kept, needed) = (signing.charge.amount(), signing.signer.fine_len(runs)?);
-        if !signing.charge.grow(needed) {
-            return None;
-        }
-        let signatures = signing.signer.fine(&OpenContent(&*self.file), runs);
-        signing.charge.set(kept);
-        signatures.ok().flatten()
+        lock(&self.signing).signer.fine(&OpenContent(&*self.file), runs).ok().flatten()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::metadata::{Kind, MODE_BITS, Timestamp};
 use crate::modes::ModePolicy;
 use crate::store::filesystem_kind::{FilesystemKind, NameOrder};
-use crate::store::{FilePlace, Identity, SourceFile, TargetFile, copy_through_memory, write_out};
+use crate::store::{FilePlace, Identity, Sharing, SourceFile, TargetFile, copy_through_memory, write_out};
 use rustix::fs::{self as sys, AtFlags, FallocateFlags, FlockOperation, Mode, Stat, StatxFlags};
 use rustix::io::Errno;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -76,13 +76,15 @@ impl TargetFile for LocalTarget {
         source_offset: u64,
         bytes: &[u8],
         offset: u64,
-    ) -> io::Result<bool> {
-        let Some(source) = source.local_file().filter(|_| self.kind.shares_blocks) else { return Ok(false) };
+    ) -> io::Result<Sharing> {
+        let Some(source) = source.local_file().filter(|_| self.kind.shares_blocks) else {
+            return Ok(Sharing::Impossible);
+        };
         let (mut from, mut to, end) = (source_offset, offset, offset + bytes.len() as u64);
         while to < end {
             let len = usize::try_from(end - to).unwrap_or(usize::MAX);
             match sys::copy_file_range(source, Some(&mut from), &self.fd, Some(&mut to), len) {
-                Ok(0) | Err(_) => return Ok(false), // what was wrong shows when the bytes are written
+                Ok(0) | Err(_) => return Ok(Sharing::Failed), // what was wrong shows when the bytes are written
                 Ok(_) => beat(),
             }
         }
@@ -92,11 +94,11 @@ impl TargetFile for LocalTarget {
             let there = &mut there[..expected.len()];
             let at = offset + (number * COMPARED_AT_ONCE) as u64;
             if rustix::io::pread(&self.fd, &mut *there, at)? != expected.len() || there != expected {
-                return Ok(false);
+                return Ok(Sharing::Failed);
             }
             beat();
         }
-        Ok(true)
+        Ok(Sharing::Done)
     }
 
     fn copy_content(&self, source: &dyn SourceFile, offset: u64, len: u64) -> io::Result<u64> {

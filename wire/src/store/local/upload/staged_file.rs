@@ -20,7 +20,7 @@ use crate::store::admission::NameAdmission;
 use crate::store::boot::boot_id;
 use crate::store::busy::BusyPatience;
 use crate::store::placing::{Placed, SharedPart, Staged, StagedEntry, Unsynced, check_going};
-use crate::store::{DiskFolder, SourceFile, StagedName, TargetFile, read_fully};
+use crate::store::{DiskFolder, Sharing, SourceFile, StagedName, TargetFile, read_fully};
 use crate::sync::lock;
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSliceMut};
@@ -355,11 +355,13 @@ impl Staged for StagedFile {
         for part in parts {
             let end = part.offset + part.len;
             let Some(shared) = bytes(part.offset..end) else { continue };
-            if self.file.share_blocks(old, part.old_offset, shared, part.offset)? {
-                gaps.push(at..part.offset);
-                at = end;
-            } else {
-                is_empty = false; // any bytes may be there now
+            match self.file.share_blocks(old, part.old_offset, shared, part.offset)? {
+                Sharing::Done => {
+                    gaps.push(at..part.offset);
+                    at = end;
+                }
+                Sharing::Impossible => {}
+                Sharing::Failed => is_empty = false,
             }
         }
         gaps.push(at..chunk.offset() + content.len() as u64);
