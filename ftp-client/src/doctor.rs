@@ -16,7 +16,7 @@ mod bottleneck;
 mod this_machine;
 mod transfer;
 
-pub use bottleneck::{Culprit, TransferBottleneck, TransferDirection, bottleneck};
+pub use bottleneck::{Culprit, Savings, TransferBottleneck, TransferDirection, bottleneck};
 
 use crate::error::Error;
 use crate::local;

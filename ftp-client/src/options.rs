@@ -55,7 +55,7 @@ impl Default for TransferOptions {
             modes: Modes::CARRIED,
             sparse: false,
             compress: Compress::Auto,
-            delta: Delta::Never,
+            delta: Delta::Auto,
         }
     }
 }

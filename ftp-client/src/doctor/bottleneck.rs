@@ -45,6 +45,44 @@ pub enum Culprit {
     ServerProcessor,
 }
 
+/// What makes transfers shorter than their content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Savings {
+    /// Compression does, of content that becomes smaller.
+    pub compression: bool,
+    /// Deltas do, of large files that replace others.
+    pub delta: bool,
+}
+
+impl TransferBottleneck {
+    /// Returns what the options that decide by themselves do on this way.
+    #[must_use]
+    pub fn savings(&self, measured: &Measurements) -> Savings {
+        let (is_network, is_near) = match self.culprit {
+            Culprit::RateLimit => (true, false),
+            Culprit::Network => (true, measured.round_trip_min < DELTA_ROUND_TRIP_MIN),
+            Culprit::Disk | Culprit::Processor | Culprit::ServerDisk | Culprit::ServerProcessor => {
+                (false, true)
+            }
+        };
+        Savings {
+            compression: is_network && self.rate < COMPRESSION_RATE,
+            delta: is_network && !is_near && self.rate < DELTA_RATE,
+        }
+    }
+}
+
+impl fmt::Display for Savings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.compression, self.delta) {
+            (true, true) => "compression and deltas shorten transfers on this way",
+            (true, false) => "compression shortens transfers on this way; deltas do not",
+            (false, true) => "deltas shorten transfers on this way; compression does not",
+            (false, false) => "neither compression nor deltas shorten transfers on this way",
+        })
+    }
+}
+
 /// Returns the limit; `None` if no bytes could be moved.
 #[must_use]
 pub fn bottleneck(measured: &Measurements) -> Option<TransferBottleneck> {
@@ -139,6 +177,11 @@ impl Culprit {
     }
 }
 
+/// Text is compressed at some 300 MB/s by one thread.
+const COMPRESSION_RATE: u64 = 250_000_000;
+/// From this rate on, and at shorter round trips, large files are sent whole.
+const DELTA_RATE: u64 = 150_000_000;
+const DELTA_ROUND_TRIP_MIN: Duration = Duration::from_millis(1);
 /// From here on other programs get no processor time.
 const BUSY_PERCENT: u8 = 85;
 /// A way on which a lane waits for its acknowledgements.
@@ -211,6 +254,25 @@ mod tests {
         for (number, (change, expected)) in table.into_iter().enumerate() {
             assert_eq!(changed(change), Some(expected), "row {number}");
         }
+    }
+
+    #[test]
+    fn a_slow_network_makes_compression_and_deltas_pay() {
+        let savings = |change: fn(&mut Measurements)| {
+            let mut measured = good();
+            change(&mut measured);
+            let Savings { compression, delta } = bottleneck(&measured).unwrap().savings(&measured);
+            (compression, delta)
+        };
+        assert_eq!(savings(|_| {}), (true, false), "it is near");
+        assert_eq!(savings(|m| m.round_trip_min = Duration::from_millis(5)), (true, true));
+        assert_eq!(savings(|m| m.rate_limit = 110 * MB), (true, true));
+        assert_eq!(savings(|m| m.server.disk_write = Ok(30 * MB)), (false, false), "a disk limits");
+        let fast = |m: &mut Measurements| {
+            (m.upload, m.download, m.round_trip_min) =
+                (way(300, 300), way(300, 300), Duration::from_millis(5));
+        };
+        assert_eq!(savings(fast), (false, false));
     }
 
     #[test]

@@ -28,8 +28,9 @@ fn one_line_tells_what_limits() {
     }
     assert!(text.lines().all(|line| line.len() <= 80), "{text}");
     assert!(!text.contains("not measured"), "{text}");
-    let end: Vec<&str> = text.lines().rev().take(2).collect();
-    assert!(end[1].starts_with("limited by ") && end[1].contains("B/s ("), "{text}");
+    let end: Vec<&str> = text.lines().rev().take(3).collect();
+    assert!(end[2].starts_with("limited by ") && end[2].contains("B/s ("), "{text}");
+    assert!(end[1].ends_with("transfers on this way"), "{text}");
     assert!(end[0].starts_with("what would help: "), "{text}");
     assert_eq!(ran.stderr, "", "no progress where nobody looks");
     let log = world.server().log();

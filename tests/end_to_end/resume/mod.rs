@@ -195,7 +195,7 @@ fn sources_that_had_arrived_are_not_sent_again() {
             };
             let target = if way == Way::Put { moving.world.url("target/") } else { "target".to_owned() };
             let command = if way == Way::Put { "put" } else { "get" };
-            let common = ["--json".to_owned(), "--lanes=2".to_owned(), more.to_owned()];
+            let common = ["--json", "--lanes=2", "--delta=never", more].map(str::to_owned);
             [command.to_owned()].into_iter().chain(names.map(place)).chain([target]).chain(common).collect()
         };
         let mut command = moving.world.client_command(words("--limit-rate=8M"));

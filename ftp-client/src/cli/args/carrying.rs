@@ -21,7 +21,7 @@ pub(crate) struct CarryingArgs {
     #[arg(long, value_parser = values::compress, value_name = "HOW", default_value = "auto")]
     pub(crate) compress: Compress,
     /// Send only what is new of large files that replace others: auto = where the network is slow
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "never")]
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(crate) delta: DeltaWord,
     #[command(flatten)]
     pub(crate) permissions: Permissions,

@@ -104,12 +104,15 @@ fn event(path: &RemotePath, measured: &Measurements, limit: Option<TransferBottl
     let skipped =
         fields.iter().filter_map(|(name, measured)| Some((*name, measured.as_ref().err()?.clone())));
     object = object.texts("skipped", skipped);
-    let Some(TransferBottleneck { culprit, rate, direction }) = limit else { return object };
+    let Some(limit) = limit else { return object };
+    let (TransferBottleneck { culprit, rate, direction }, savings) = (limit, limit.savings(measured));
     object
         .text("limit", word(culprit))
         .number("limit_rate", rate)
         .text("direction", direction_word(direction))
         .text("advice", culprit.advice(measured, direction))
+        .truth("compression_helps", savings.compression)
+        .truth("delta_helps", savings.delta)
 }
 
 /// Formats the table in at most 80 columns; a missing value is a dash, with its reason below.
@@ -153,12 +156,13 @@ fn table(measured: &Measurements) -> String {
 
 /// Returns a sentence about the bottleneck and its remedy.
 fn verdict(measured: &Measurements, limit: Option<TransferBottleneck>) -> String {
-    let Some(TransferBottleneck { culprit, rate, direction }) = limit else {
+    let Some(limit) = limit else {
         return "no data could be moved, so the bottleneck is unknown\n".to_owned();
     };
-    let way = direction_word(direction);
+    let TransferBottleneck { culprit, rate, direction } = limit;
+    let (way, savings) = (direction_word(direction), limit.savings(measured));
     let advice = culprit.advice(measured, direction);
-    format!("limited by {culprit}, {} ({way})\nwhat would help: {advice}\n", rate_text(rate))
+    format!("limited by {culprit}, {} ({way})\n{savings}\nwhat would help: {advice}\n", rate_text(rate))
 }
 
 fn rates(name: &str, rates: [&Measured; 2]) -> String {
