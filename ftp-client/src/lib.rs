@@ -60,7 +60,6 @@ mod stream_sink;
 mod tls_tcp;
 pub mod trust;
 mod tuning;
-pub mod undo;
 mod verifier;
 
 pub use credentials::{AskedPassword, Credentials};

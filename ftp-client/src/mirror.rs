@@ -45,7 +45,6 @@ pub mod plan;
 mod plan_effects;
 mod planner;
 pub mod recipe;
-pub mod record;
 mod room;
 mod run;
 mod selection;
@@ -61,17 +60,14 @@ pub use guard::{DeleteLimit, DeleteRefusal, RefusalReason};
 pub(crate) use job::SelectionJob;
 pub use recipe::Recipe;
 pub use target::MirrorDirection;
-pub(crate) use target::TargetMutator;
 
 use crate::error::{Error, graver};
 use crate::observer::{self, FileOutcome, FileReport, TransferEvent, TransferObserver};
 use crate::options::TransferOptions;
 use filter::{FileLimits, FileList, FilterRules};
 use folder_marks::{FolderMarks, MarkedFolders};
-use record::RunRecord;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use wire::checksum::Checksum;
 use wire::message::{Details, FollowLinks, KeptVersions, Overwrite};
@@ -165,9 +161,7 @@ pub struct MirrorOptions {
     pub backup: Option<PathBuf>,
     /// The versions of each file that stay there; `None` for all.
     pub versions: Option<KeptVersions>,
-    /// Where each action is written down before it is done.
-    pub record: Option<Arc<RunRecord>>,
-    /// The path of the backup folder in the target, if it is there.
+    /// Where that is in the target, if it is there.
     backup_below: Option<RemotePath>,
     /// [`folder_marks`](Self::folder_marks), looked for in the source.
     marked_folders: Option<MarkedFolders>,
@@ -209,7 +203,6 @@ impl Default for MirrorOptions {
             detect_moves: false,
             backup: None,
             versions: None,
-            record: None,
             backup_below: None,
             marked_folders: None,
             folder_marks: FolderMarks::default(),

@@ -25,7 +25,10 @@ pub enum ActivityKind {
     /// Files came from the client.
     Received(Moved),
     /// A session has ended.
-    Left,
+    Left {
+        /// The client ended it; otherwise the connection was lost, or the server ended it.
+        said_goodbye: bool,
+    },
 }
 
 /// Files that were moved by one request.
@@ -61,7 +64,7 @@ impl EventListener for Observed {
         (self.0)(&Activity { peer: event.peer.ip().to_canonical(), kind });
     }
 
-    fn on_session_end(&self, peer: IpAddr) {
-        (self.0)(&Activity { peer: peer.to_canonical(), kind: ActivityKind::Left });
+    fn on_session_end(&self, peer: IpAddr, said_goodbye: bool) {
+        (self.0)(&Activity { peer: peer.to_canonical(), kind: ActivityKind::Left { said_goodbye } });
     }
 }

@@ -23,7 +23,7 @@ pub(crate) trait EventListener: Send + Sync {
     /// Called when a request or an item has ended.
     fn on_event(&self, event: &ServerEvent<'_>);
     /// Called when a session has ended.
-    fn on_session_end(&self, _peer: IpAddr) {}
+    fn on_session_end(&self, _peer: IpAddr, _said_goodbye: bool) {}
 }
 
 /// The outcome of a request, or of one of its items.
@@ -143,13 +143,10 @@ impl EventSource {
         })
     }
 
-    /// True for a READ of the same file as the one before.
+    /// True for a READ of the same file as the last one that was answered with bytes.
     fn is_continuation(&self, request: &Request) -> bool {
         let Request::ReadFile(read) = request else { return false };
-        let mut last = lock(&self.read_last);
-        let is_same = last.as_ref() == Some(&read.path);
-        *last = Some(read.path.clone());
-        is_same
+        lock(&self.read_last).as_ref() == Some(&read.path)
     }
 }
 
@@ -248,6 +245,9 @@ impl Operation {
         let state = self.state();
         let own = result.err().or(state.first_failure.as_ref());
         let failure = own.or(state.first_lost.as_ref());
+        if self.command == "READ" && state.counts.bytes > 0 {
+            *lock(&self.source.read_last) = Some(state.path.clone());
+        }
         self.source.listener.on_event(&ServerEvent {
             user: &self.source.user,
             peer: self.source.peer,

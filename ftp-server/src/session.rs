@@ -101,7 +101,7 @@ impl<'a> PreparedSession<'a> {
                 debug!("the client did not take the last messages, or did not close");
             }
             reading.abort();
-            listener.on_session_end(peer);
+            listener.on_session_end(peer, matches!(ended, SessionEnd::Bye));
         }
         .instrument(span)
         .await;

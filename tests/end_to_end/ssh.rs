@@ -61,8 +61,8 @@ fn behind_a_firewall_all_data_goes_through_ssh() {
         let before = there.bytes_over_ssh();
         there.check(&[
             "put",
-            "--overwrite",
-            "always",
+            "--overwrite=always",
+            "--delta=never",
             "large",
             "there:copy",
             "--ssh-connections",
@@ -70,8 +70,8 @@ fn behind_a_firewall_all_data_goes_through_ssh() {
         ]);
         there.check(&[
             "get",
-            "--overwrite",
-            "always",
+            "--overwrite=always",
+            "--delta=never",
             "there:copy",
             "back",
             "--ssh-connections",

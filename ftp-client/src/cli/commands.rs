@@ -41,7 +41,6 @@ mod together;
 mod touch;
 mod transfer;
 mod trust;
-mod undo;
 mod unlisted;
 
 pub(crate) use complete_line::CompleteLineArgs;
@@ -99,7 +98,6 @@ pub(crate) enum Command {
     Apply(mirror::ApplyArgs),
     Check(Box<check::CheckArgs>),
     Retry(retry::RetryArgs),
-    Undo(undo::UndoArgs),
     Cat(cat::CatArgs),
     Tail(tail::TailArgs),
     Mkdir(mkdir::MkdirArgs),
@@ -161,7 +159,6 @@ pub(crate) enum OnlineCommand {
     Mirror(mirror::MirrorCommand),
     Check(check::CheckCommand),
     Retry(retry::RetryCommand),
-    Undo(undo::UndoCommand),
     Cat(cat::CatCommand),
     Tail(tail::TailCommand),
     Mkdir(mkdir::MkdirCommand),
@@ -284,7 +281,6 @@ impl Task {
                 (_, retry) if retry.is_empty() => Self::Offline(OfflineCommand::Retry(retry)),
                 retry => online(retry, OnlineCommand::Retry),
             },
-            Command::Undo(typed) => online(undo::UndoCommand::new(typed)?, OnlineCommand::Undo),
             Command::Cat(typed) => online(cat::CatCommand::new(typed, scope, json)?, OnlineCommand::Cat),
             Command::Tail(typed) => online(tail::TailCommand::new(typed, scope, json)?, OnlineCommand::Tail),
             Command::Mkdir(typed) => online(mkdir::MkdirCommand::new(typed, scope)?, OnlineCommand::Mkdir),
@@ -355,7 +351,6 @@ impl OnlineCommand {
             Self::Mirror(mirror) => mirror.run(context).await,
             Self::Check(check) => check.run(context).await,
             Self::Retry(retry) => Box::pin(retry.run(context)).await,
-            Self::Undo(undo) => undo.run(session, output).await,
             Self::Cat(cat) => cat.run(session, output).await,
             Self::Tail(tail) => Box::pin(tail.run(session, output)).await,
             Self::Mkdir(mkdir) => mkdir.run(session, output).await,

@@ -55,7 +55,7 @@ impl From<Credentials> for Chosen {
 /// Chooses the credentials. May ask for a passphrase; a password is asked for when it is needed.
 pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output) -> Result<Chosen, Error> {
     if let Some(token) = &settings.token {
-        return Ok(of_token(&typed_token(token)?));
+        return of_token(&typed_token(token)?);
     }
     if let Some(file) = &settings.password_file {
         let (user, password) = (server.user()?, read_password(file, output)?);
@@ -66,7 +66,7 @@ pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output
         return Ok(Credentials::Keys { user, keys }.into());
     }
     if let Some(token) = variable("FTPX_TOKEN")? {
-        return Ok(of_token(&token));
+        return of_token(&token);
     }
     let user = server.user()?;
     if let Some(password) = variable("FTPX_PASSWORD")? {
@@ -89,12 +89,18 @@ pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output
 }
 
 /// A token alone, or the code of a share, which has the server's key too.
-fn of_token(text: &str) -> Chosen {
+///
+/// # Errors
+/// For a code that is not whole: without its key any server would be given the token.
+fn of_token(text: &str) -> Result<Chosen, Error> {
     match ShareCode::parse(text) {
         Some(ShareCode { token, server_key }) => {
-            Chosen { pin: Some(server_key.0), ..Credentials::Token { token }.into() }
+            Ok(Chosen { pin: Some(server_key.0), ..Credentials::Token { token }.into() })
         }
-        None => Credentials::Token { token: text.to_owned() }.into(),
+        None if text.contains('.') => {
+            Err(Error::Usage("the token is not whole, or has a character too many: copy it again".to_owned()))
+        }
+        None => Ok(Credentials::Token { token: text.to_owned() }.into()),
     }
 }
 

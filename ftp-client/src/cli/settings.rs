@@ -95,7 +95,7 @@ fn default_known_hosts() -> KnownHosts {
 }
 
 /// Systems without a folder for state keep it with the data.
-pub(crate) fn default_state() -> Option<PathBuf> {
+fn default_state() -> Option<PathBuf> {
     let strategy = etcetera::choose_base_strategy().ok()?;
     Some(strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("ftp-client"))
 }

@@ -205,9 +205,6 @@ impl Effects for MirrorExecutor<'_> {
     fn act(&mut self, action: MirrorAction) -> Result<bool, Error> {
         let Some(Deed::Act(action)) = self.keep(Deed::Act(action))? else { return Ok(true) };
         self.listener.planned(&action)?;
-        if let Some(record) = &self.options.record {
-            record.add(&action)?;
-        }
         if let MirrorAction::New { .. } | MirrorAction::Changed { .. } = &action {
             self.count_ahead(1, action.bytes());
         }

@@ -22,7 +22,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use tempfile::NamedTempFile;
 use wire::message::Entry;
-use wire::metadata::{Kind, Metadata, Timestamp};
+use wire::metadata::Kind;
 
 /// Which trees a plan is for, and how they were compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,21 +100,21 @@ pub struct PlanPlace {
 /// An item of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PlanItem {
-    pub(crate) action: String,
-    pub(crate) path: Text,
+struct PlanItem {
+    action: String,
+    path: Text,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) from: Option<Text>,
+    from: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) source: Option<EntryState>,
+    source: Option<EntryState>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) target: Option<EntryState>,
+    target: Option<EntryState>,
 }
 
 /// The state of an entry of one side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EntryState {
+struct EntryState {
     kind: String,
     size: u64,
     modified: (i64, u32),
@@ -151,16 +151,6 @@ pub(crate) struct PlanLogin {
 }
 
 impl PlanHead {
-    /// The format of a record of what was done.
-    pub(crate) const RECORD_FORMAT: &str = "ftpx-record";
-    /// Grows whenever a plan or record means something else than before.
-    pub(crate) const VERSION: u32 = 1;
-
-    /// The same as the head of a record.
-    pub(crate) fn of_record(self) -> Self {
-        Self { format: Self::RECORD_FORMAT.to_owned(), ..self }
-    }
-
     /// The head of a plan that this version writes.
     #[must_use]
     pub(crate) fn new(
@@ -173,7 +163,7 @@ impl PlanHead {
     ) -> Self {
         Self {
             format: FORMAT.to_owned(),
-            version: Self::VERSION,
+            version: VERSION,
             direction: direction.into(),
             way: place.way,
             host: place.host.clone(),
@@ -189,7 +179,7 @@ impl PlanHead {
 }
 
 impl PlanItem {
-    pub(crate) fn of(action: &MirrorAction) -> Self {
+    fn of(action: &MirrorAction) -> Self {
         let from = match action {
             MirrorAction::Moved { from, .. } => Some(from.path.as_bytes()),
             MirrorAction::Linked { of, .. } => Some(of.as_bytes()),
@@ -218,19 +208,6 @@ impl PlanItem {
 }
 
 impl EntryState {
-    /// Returns the metadata; `None` for a kind that this version does not know.
-    pub(crate) fn metadata(&self) -> Option<Metadata> {
-        let kind = match self.kind.as_str() {
-            "file" => Kind::File,
-            "folder" => Kind::Folder,
-            "link" => Kind::Symlink,
-            "special" => Kind::Special,
-            _ => return None,
-        };
-        let (seconds, nanos) = self.modified;
-        Some(Metadata { kind, size: self.size, modified: Timestamp { seconds, nanos }, mode: self.mode })
-    }
-
     fn of(entry: &Entry) -> Self {
         let metadata = &entry.metadata;
         let kind = match metadata.kind {
@@ -303,6 +280,8 @@ impl PlanWriter {
 }
 
 const FORMAT: &str = "ftpx-plan";
+/// Grows whenever a plan means something else than before.
+const VERSION: u32 = 1;
 
 #[cfg(test)]
 mod tests {

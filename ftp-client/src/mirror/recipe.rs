@@ -328,7 +328,6 @@ impl Recipe {
             detect_moves: self.detect_moves,
             backup,
             versions: self.versions(),
-            record: None,
             backup_below: None,
             marked_folders: None,
             folder_marks: FolderMarks {

@@ -8,10 +8,10 @@ use super::effects::{DryRun, Effects};
 use super::executor::MirrorExecutor;
 use super::finish::ComparisonResult;
 use super::pairs::Pairs;
-use super::plan::{LoadedPlan, PlanHead, PlanLogin, PlanPlace};
+use super::plan::{LoadedPlan, PlanHead, PlanLogin, PlanWriter};
 use super::plan_effects::{PlanApplier, PlanRecorder};
 use super::planner::Planner;
-use super::recipe::{Recipe, Text};
+use super::recipe::Text;
 use super::selection::EntrySelection;
 use super::side::{EmptySide, LocalSide, RemoteSide, TreeSide};
 use super::target::{MirrorDirection, Trees};
@@ -115,9 +115,6 @@ impl MirrorInputs {
         if source.is_none() {
             return Err(missing_source(trees, &options));
         }
-        if let Some(record) = &options.record {
-            record.begin(self.head(trees, &record.place, &record.recipe));
-        }
         match mode {
             Mode::Run => {
                 let mut executor = self.executor(trees, &options, listener);
@@ -134,7 +131,7 @@ impl MirrorInputs {
                 Ok(MirrorOutcome { summary: summary.with(dry.summary()), refusal, drifted: 0 })
             }
             Mode::Plan(mut writer) => {
-                writer.head(&self.head(trees, &writer.place, &writer.recipe))?;
+                writer.head(&self.head(trees, &writer))?;
                 let mut planning = PlanRecorder { dry: DryRun::new(listener.clone()), writer };
                 let ComparisonResult { summary, refusal, .. } =
                     self.compare(trees, &options, &mut planning)?;
@@ -259,10 +256,17 @@ impl MirrorInputs {
         planner.finish()
     }
 
-    fn head(&self, trees: &Trees, place: &PlanPlace, recipe: &Recipe) -> PlanHead {
+    fn head(&self, trees: &Trees, writer: &PlanWriter) -> PlanHead {
         let remote = Text(trees.remote.as_bytes().to_vec());
         let roots = (identity(self.remote_root.as_ref()), identity(self.local_root.as_ref()));
-        PlanHead::new(trees.direction, place, self.login.clone(), remote, roots, recipe.clone())
+        PlanHead::new(
+            trees.direction,
+            &writer.place,
+            self.login.clone(),
+            remote,
+            roots,
+            writer.recipe.clone(),
+        )
     }
 
     /// A plan is for the very folders that it was made for: a backup disk that is not mounted is another folder.

@@ -11,7 +11,7 @@ use super::running::{Server, ServerOptions};
 use super::setup::all_addresses;
 use super::signals::Hangup;
 use super::{logging, running};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use ftp_server::activity::{Activity, ActivityKind, ActivityObserver};
 use ftp_server::config::{DEFAULT_PORT, LogLevel, LogOptions};
 use ftp_server::identity::HostIdentity;
@@ -22,6 +22,7 @@ use report::Ending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 use wire::Access;
@@ -42,7 +43,8 @@ pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
     let code = ShareCode { token, server_key: identity.key() };
     let (done, begin) = (CancellationToken::new(), Instant::now());
     running::block_on(async {
-        let observer = observer(args, &place, &done);
+        let broken = Arc::new(AtomicBool::new(false));
+        let observer = observer(args, &place, &done, &broken);
         let server = bind(args.listen, &identity, &tokens, &observer).await?;
         let announced = |address| {
             Ok(Invitation { address, fingerprint: &fingerprint, code: &code, place: &place, args }.print()?)
@@ -57,7 +59,9 @@ pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
             announced,
         );
         ran.await?;
-        let ending = if done.is_cancelled() {
+        let ending = if done.is_cancelled() && broken.load(Ordering::Relaxed) {
+            Ending::Broken
+        } else if done.is_cancelled() {
             Ending::Used
         } else if begin.elapsed() >= args.time {
             Ending::Expired
@@ -65,6 +69,7 @@ pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
             Ending::Stopped
         };
         report::over(ending, args.output.json);
+        ensure!(ending != Ending::Broken, "the transfer was not finished");
         Ok(())
     })
 }
@@ -80,13 +85,27 @@ fn access(args: &ShareArgs) -> Access {
     if args.write { Access::Write } else { Access::Read }
 }
 
-/// Reports what was fetched. With `--once` the end of the only session is the end of the share.
-fn observer(args: &ShareArgs, place: &SharedPlace, done: &CancellationToken) -> ActivityObserver {
+/// Reports what was fetched, and notes if that was not all. With `--once` the end of the only session is the end of the share.
+fn observer(
+    args: &ShareArgs,
+    place: &SharedPlace,
+    done: &CancellationToken,
+    broken: &Arc<AtomicBool>,
+) -> ActivityObserver {
     let (json, once, name, done) = (args.output.json, args.once, place.name(), done.clone());
+    let is_broken = broken.clone();
     Arc::new(move |activity: &Activity| {
         report::tell(activity, &name, json);
-        if once && activity.kind == ActivityKind::Left {
-            done.cancel();
+        match &activity.kind {
+            ActivityKind::Fetched(moved) | ActivityKind::Received(moved) => {
+                is_broken.store(!moved.is_complete, Ordering::Relaxed);
+            }
+            ActivityKind::Left { said_goodbye } => {
+                is_broken.fetch_or(!said_goodbye, Ordering::Relaxed);
+                if once {
+                    done.cancel();
+                }
+            }
         }
     })
 }

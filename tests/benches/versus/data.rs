@@ -112,8 +112,8 @@ pub(crate) fn write_texts(root: &Path, files: u32) -> Result<()> {
         let (len, mut text) = (size_of_a_page(&mut random) as usize, String::new());
         while text.len() < len {
             // Few words are frequent, as in any language.
-            let common = random.fraction().powi(4) * words.len() as f64;
-            text += &words[usize::try_from(common as u64)?.min(words.len() - 1)];
+            let common = (0..4).map(|_| below(words.len(), &mut random)).min().unwrap_or(0);
+            text += &words[common];
             text.push(if below(9, &mut random) == 0 { '\n' } else { ' ' });
         }
         fs::write(folder.join(format!("text-{number:04}.h")), text)?;

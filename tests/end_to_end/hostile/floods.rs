@@ -51,7 +51,7 @@ async fn every_message_in_a_session_is_admitted_dropped_or_ends_it_as_the_tables
             // Messages for jobs that are over or never existed. PUT is allowed to this user.
             (
                 "Failure" | "Pong" | "Ack" | "End" | "Totals" | "Wanted" | "Continue" | "Cancel" | "Offer"
-                | "Held",
+                | "Held" | "SignatureRequest" | "Signatures",
                 _,
             ) => session.check_alive().await,
             ("Replace", _) => {

@@ -13,7 +13,6 @@ mod plans;
 mod races;
 mod room;
 mod totals;
-mod undone;
 mod unreadable;
 mod versions;
 mod watching;

@@ -71,8 +71,6 @@ const SPECIAL: &[(&str, How)] = &[
     ("ftp-client edit", How::After("export EDITOR=true")),
     ("ftp-client hash --check", How::After("ftp-client hash -r there:/photos > SHA256SUMS")),
     ("ftp-client profile add work", How::After("ftp-client profile remove work")),
-    ("ftp-client undo -n LAST", How::After("ftp-client mirror --backup old photos there:/new")),
-    ("ftp-client undo LAST", How::After("ftp-client mirror --backup old photos there:/new")),
     ("ftp-client retry night.result", How::After("ftp-client put -r --result night.result photos work:")),
     ("ftp-client doctor", How::With("--time 30ms --size 4M")),
     ("echo 'put $HOEM/file'", How::Fails(2)),

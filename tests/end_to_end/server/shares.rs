@@ -164,6 +164,17 @@ fn who_shares_is_told_who_fetched_what_and_that_it_is_over() {
     once.run_command(&world, &once.commands[0]);
     assert_eq!(once.wait(), Some(0));
     once.hear("The share is over: it was used.");
+    let mut lost = Share::start(&world, &["--once"]);
+    let slowly = lost.commands[0].replace("/ .", "/ part --limit-rate=100K");
+    let mut client = lost.command(&world, &format!("exec {slowly}")).spawn().unwrap();
+    wait_until("something is staged", || {
+        let part = world.local().join("part");
+        part.exists() && !leftovers(&part).is_empty()
+    });
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert_eq!(lost.wait(), Some(1), "it was not finished");
+    lost.hear("The share is over: its only session has ended too early.");
     let mut short = Share::start(&world, &["--for", "1s"]);
     assert_eq!(short.wait(), Some(0));
     short.hear("The share is over: its time has passed.");
@@ -240,13 +251,17 @@ impl Share {
     }
 
     /// Runs a command like a person who copies the line.
-    fn run_command(&self, world: &World, line: &str) -> Ran {
+    fn command(&self, world: &World, line: &str) -> Command {
         let mut command = Command::new("/bin/sh");
         let path = binaries().client.parent().unwrap().to_owned();
         command.args(["-c", line]).current_dir(world.local()).env_clear().stdin(Stdio::null());
         command.env("PATH", path).env("HOME", world.local().parent().unwrap());
         command.env("FTPX_TOKEN", &self.token);
-        Ran::from(command.output().unwrap())
+        command
+    }
+
+    fn run_command(&self, world: &World, line: &str) -> Ran {
+        Ran::from(self.command(world, line).output().unwrap())
     }
 
     fn wait(&mut self) -> Option<i32> {

@@ -67,8 +67,7 @@ TARGET has no room for the new files, deletions come first; --delete-when after 
 
 Backups: --backup DIR moves what would be replaced or deleted into DIR, on TARGET's side. A DIR inside TARGET is deleted by the next \
 --delete without that --backup, with everything in it: choose a DIR outside TARGET. With --keep and --keep-for, DIR has the newest versions of each \
-file: NAME.~1~ is the newest, as logrotate numbers them. `ftp-client undo LAST` \
-undoes the last run with --backup.
+file: NAME.~1~ is the newest, as logrotate numbers them.
 
 Rules: --exclude, --include, --filter-from, --exclude-from and --files-from work as in rsync; merge files and rule modifiers are refused. An excluded entry is \
 never opened, and it does not matter whether it can be read.

@@ -1,25 +1,20 @@
 //! `mirror` and `apply`: make a folder equal to another, or only list the necessary changes.
 
-mod deleting;
-
 use super::CommandContext;
 use super::choosing::{chosen, sort_out};
 use super::matching::one_folder;
 use super::moving;
 use super::progress::{Progress, sentence};
-use super::undo;
 use crate::cli::args::values::{self, DeleteMaxArg};
 use crate::cli::args::{Carrying, Choosing, CompareWord, Comparing, LongHelp, explanations};
 use crate::cli::output::{MirrorWatcher, of_transfer};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
-use clap::Args;
-use deleting::{DeleteWhenWord, Deleting};
+use clap::{Args, ValueEnum};
 use ftp_client::Error;
 use ftp_client::mirror::plan::{LoadedPlan, PlanPlace, PlanWriter};
 use ftp_client::mirror::recipe::{Recipe, Text};
-use ftp_client::mirror::record::{LoadedRecord, RunRecord};
 use ftp_client::mirror::{DeleteWhen, MirrorDirection, MirrorOutcome, MirrorRequest, Mode};
 use ftp_client::remote::{Remote, TypedPath, Way};
 use ftp_client::source_removal::TransferEnds;
@@ -76,9 +71,6 @@ pub(crate) struct MirrorArgs {
     /// Remove each file and link of SOURCE that was sent, once TARGET is proven to have the same content; folders stay
     #[arg(long, conflicts_with_all = ["dry_run", "plan", "watch", "delete", "copy_links"])]
     remove_source: bool,
-    /// Write what is done to FILE, for `ftp-client undo`; without it, `undo LAST` knows the last run with --backup
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "plan", "watch"])]
-    result: Option<PathBuf>,
     #[command(flatten)]
     deleting: Deleting,
     #[command(flatten)]
@@ -101,6 +93,51 @@ pub(crate) struct ApplyArgs {
     pub(super) plan: PathBuf,
 }
 
+/// Options for entries that only the target has.
+#[derive(Clone, Args)]
+#[command(next_help_heading = "Deletion")]
+struct Deleting {
+    /// Delete entries that only TARGET has
+    #[arg(long)]
+    delete: bool,
+    /// Delete excluded entries too
+    #[arg(long)]
+    delete_excluded: bool,
+    /// Delete nothing if more than N entries, or N% of TARGET, would be deleted [default: half of 20 or more entries]
+    #[arg(long, value_name = "N|N%", value_parser = values::delete_max)]
+    max_delete: Option<DeleteMaxArg>,
+    /// Delete everything in TARGET if SOURCE is empty; otherwise this is refused, because SOURCE may not be mounted
+    #[arg(long)]
+    allow_empty_source: bool,
+    /// Delete after or before the transfer; auto: after it, but before it if TARGET lacks space
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    delete_when: DeleteWhenWord,
+    /// Move deleted and replaced entries to DIR, on TARGET's side and filesystem, best outside TARGET: a DIR within TARGET is
+    /// deleted by the next --delete without this --backup
+    #[arg(long, value_name = "DIR")]
+    backup: Option<OsString>,
+    /// Keep the newest N versions of each file in DIR: NAME.~1~ is the newest, as logrotate numbers them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=998))]
+    keep: Option<u32>,
+    /// Keep versions in DIR for so long, as 30d; with --keep too, a version goes when neither keeps it
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    keep_for: Option<Duration>,
+    /// Rename files in TARGET that were renamed in SOURCE, detected by content, instead of sending them
+    #[arg(long)]
+    detect_moves: bool,
+}
+
+/// `--delete-when`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DeleteWhenWord {
+    /// After the transfer, but before it if the target lacks space
+    Auto,
+    /// Before anything is sent
+    Before,
+    /// After the transfer, and only if everything else succeeded
+    After,
+}
+
 pub(crate) struct MirrorCommand {
     direction: MirrorDirection,
     local: PathBuf,
@@ -113,8 +150,6 @@ pub(crate) struct MirrorCommand {
     /// The remote path may be a pattern.
     is_pattern: bool,
     removes_source: bool,
-    /// The file of `--result`.
-    result: Option<PathBuf>,
 }
 
 /// The use of the comparison.
@@ -150,7 +185,7 @@ impl MirrorCommand {
             ));
         }
         if let MirrorMode::Plan(path) = &mode {
-            outside(path, &local, "plan")?;
+            outside(path, &local)?;
         }
         let server = ServerTarget::of(&remote);
         let watch = typed.watch.then(|| typed.rescan.unwrap_or(RESCAN));
@@ -161,33 +196,9 @@ impl MirrorCommand {
             && !scope.is_literal()
             && may_be_pattern(remote.path.as_bytes());
         let (remote, removes_source) = (remote.path, typed.remove_source);
-        let result = typed.result.map(|path| scope.file(path)).transpose()?;
-        if result.is_some() && recipe.backup.is_none() {
-            return Err(Error::Usage("--result is for `undo`, which needs --backup DIR".to_owned()));
-        }
-        if let Some(result) = result.iter().find(|result| !LoadedRecord::may_replace(result)) {
-            let shown = Error::shown_path(result);
-            return Err(Error::Usage(format!(
-                "{shown} is no record of a mirror, and is not overwritten: name another file for --result"
-            )));
-        }
-        if let Some(result) = &result {
-            outside(result, &local, "result file")?;
-        }
         Ok((
             server,
-            Self {
-                direction,
-                local,
-                remote,
-                recipe,
-                mode,
-                watch,
-                resume,
-                is_pattern,
-                removes_source,
-                result,
-            },
+            Self { direction, local, remote, recipe, mode, watch, resume, is_pattern, removes_source },
         ))
     }
 
@@ -218,7 +229,6 @@ impl MirrorCommand {
             resume: true,
             is_pattern: false,
             removes_source: false,
-            result: None,
         };
         Ok((server, mirror))
     }
@@ -246,16 +256,12 @@ impl MirrorCommand {
         let (direction, local, remote) = (self.direction, self.local.clone(), self.remote.clone());
         let ends = self.removes_source.then(|| TransferEnds::now(direction, local, remote));
         let request = self.request(server)?;
-        let record = request.options.record.clone();
         let outcome = match (watch, ends) {
             (None, None) => session.mirror(request, listener.clone()).await,
             (None, Some(ends)) => moving::mirror(session, request, listener.clone(), &ends).await,
             (Some(rescan), _) => session.watch(request, rescan, listener.clone()).await,
         };
         progress.hide();
-        if let Some(record) = record {
-            record.finish()?;
-        }
         let outcome = outcome?;
         progress.tally.end_job(&outcome.summary.transfer);
         progress.tally.end_mirror(&outcome.summary);
@@ -269,7 +275,6 @@ impl MirrorCommand {
     fn request(self, server: &ServerTarget) -> Result<MirrorRequest, Error> {
         let mut options = self.recipe.options()?;
         options.transfer.resume = self.resume;
-        options.record = self.record(server)?;
         let mode = match self.mode {
             MirrorMode::Run => Mode::Run,
             MirrorMode::DryRun => Mode::DryRun,
@@ -284,18 +289,6 @@ impl MirrorCommand {
         };
         let Self { direction, local, remote, .. } = self;
         Ok(MirrorRequest { direction, local, remote, options, mode, scope: RemotePath::root() })
-    }
-}
-
-impl MirrorCommand {
-    /// The record of a run with a backup. A watch has none: it would grow for years.
-    fn record(&self, server: &ServerTarget) -> Result<Option<Arc<RunRecord>>, Error> {
-        let is_run = matches!(self.mode, MirrorMode::Run | MirrorMode::Apply(_)) && self.watch.is_none();
-        let path = self.result.clone().or_else(undo::last_record);
-        let Some(path) = path.filter(|_| is_run && self.recipe.backup.is_some()) else { return Ok(None) };
-        let local = std::path::absolute(&self.local).map_err(|error| Error::local(&self.local, error))?;
-        let place = PlanPlace { way: server.way, host: server.host.clone(), port: server.port, local };
-        Ok(Some(RunRecord::new(path, self.result.is_some(), place, self.recipe.clone())))
     }
 }
 
@@ -338,13 +331,13 @@ fn recipe(
     })
 }
 
-/// Refuses a plan or result file in the folder that it is about: it would be part of itself. Links and `..` are followed; a folder that is missing
+/// Refuses a plan in the folder that it is about: it would be part of itself. Links and `..` are followed; a folder that is missing
 /// has no plan in it.
-fn outside(plan: &Path, folder: &Path, word: &str) -> Result<(), Error> {
+fn outside(plan: &Path, folder: &Path) -> Result<(), Error> {
     let parent = plan.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match (parent.canonicalize(), folder.canonicalize()) {
         (Ok(parent), Ok(folder)) if parent.starts_with(&folder) => {
-            Err(Error::Usage(format!("the {word} must not lie in the folder that is mirrored")))
+            Err(Error::Usage("the plan must not lie in the folder that is mirrored".to_owned()))
         }
         (Ok(_) | Err(_), Ok(_) | Err(_)) => Ok(()),
     }

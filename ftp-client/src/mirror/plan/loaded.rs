@@ -1,6 +1,6 @@
 //! A plan that is read to be done: in memory it is a number for each item.
 
-use super::{EndLine, FORMAT, PlanEnd, PlanHead, PlanItem};
+use super::{EndLine, FORMAT, PlanEnd, PlanHead, PlanItem, VERSION};
 use crate::error::Error;
 use crate::mirror::action::MirrorAction;
 use crate::mirror::deed::DEEDS_MAX;
@@ -103,9 +103,8 @@ impl PlanLines {
         let line = self.line()?;
         let version = serde_json::from_slice::<PlanVersion>(&line);
         let version = version.ok().filter(|head| head.format == FORMAT).ok_or_else(|| self.bad("no plan"))?;
-        if version.version != PlanHead::VERSION {
-            let (known, version) = (PlanHead::VERSION, version.version);
-            let text = format!("a plan of version {version}; this program knows version {known}");
+        if version.version != VERSION {
+            let text = format!("a plan of version {}; this program knows version {VERSION}", version.version);
             return Err(self.bad(&text));
         }
         serde_json::from_slice(&line).map_err(|error| self.bad(&error.to_string()))

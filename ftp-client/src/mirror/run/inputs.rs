@@ -61,9 +61,8 @@ pub(super) async fn look(
         local_root,
         scope,
         login: match request.mode {
-            Mode::Run if options.record.is_none() => PlanLogin::default(),
-            Mode::DryRun => PlanLogin::default(),
-            Mode::Run | Mode::Plan(_) | Mode::Apply(_) => {
+            Mode::Run | Mode::DryRun => PlanLogin::default(),
+            Mode::Plan(_) | Mode::Apply(_) => {
                 PlanLogin { key: session.server_key(), user: session.welcome().await?.user }
             }
         },

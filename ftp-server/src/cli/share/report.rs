@@ -11,6 +11,8 @@ use std::net::IpAddr;
 pub(super) enum Ending {
     /// The one login of `--once` has ended.
     Used,
+    /// The one login of `--once` has ended in the middle of something.
+    Broken,
     /// Its time is over.
     Expired,
     /// It was stopped.
@@ -40,7 +42,7 @@ pub(super) fn tell(activity: &Activity, name: &str, json: bool) {
     let (verb, moved, event): (_, _, fn(MovedEvent) -> ReportEvent) = match &activity.kind {
         ActivityKind::Fetched(moved) => ("fetched", moved, ReportEvent::Fetched),
         ActivityKind::Received(moved) => ("sent", moved, ReportEvent::Received),
-        ActivityKind::Left => return,
+        ActivityKind::Left { .. } => return,
     };
     if json {
         let path = moved.path.to_string();
@@ -59,6 +61,7 @@ pub(super) fn over(ending: Ending, json: bool) {
     }
     let reason = match ending {
         Ending::Used => "it was used",
+        Ending::Broken => "its only session has ended too early",
         Ending::Expired => "its time has passed",
         Ending::Stopped => "it was stopped",
     };

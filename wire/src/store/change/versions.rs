@@ -63,8 +63,11 @@ impl Changes {
                     return Ok(()); // kept by a run that then could not replace it
                 }
             }
-            if self.versions.is_some_and(|versions| versions.seconds > 0) {
-                folder.set_kept_time(name)?;
+            if let Some(versions) = self.versions {
+                let marked = folder.set_kept_time(name);
+                if versions.seconds > 0 {
+                    marked?; // else only a later run may need it
+                }
             }
             let moved = names.move_on(backup, name, 1);
             let newest = numbered(name, names.free);
