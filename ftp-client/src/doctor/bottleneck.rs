@@ -45,7 +45,7 @@ pub enum Culprit {
     ServerProcessor,
 }
 
-/// What makes transfers shorter than their content.
+/// Ways to move fewer bytes than a content has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Savings {
     /// Compression does, of content that becomes smaller.

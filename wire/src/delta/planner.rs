@@ -62,7 +62,7 @@ enum StretchState {
     Decided,
 }
 
-/// What is decided.
+/// The parts that are decided.
 #[derive(Debug, Default)]
 pub struct Decided {
     /// Runs before the frontier.

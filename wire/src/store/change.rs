@@ -8,6 +8,7 @@
 //! others.
 
 mod backup;
+mod backup_names;
 mod versions;
 
 use super::marks::Marks;
@@ -23,7 +24,7 @@ use crate::message::{Batch, Change, Durability, KeptVersions, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::modes::{self, OWNER_ALL, PERMISSIONS};
 use crate::path::{NameRef, RemotePath};
-use backup::no_backup;
+use backup_names::no_backup;
 use std::io;
 use std::sync::Arc;
 

@@ -65,7 +65,7 @@ struct Answers {
     arrived: VecDeque<(SignatureAnswer, Charge)>,
 }
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     First,
@@ -327,7 +327,7 @@ fn len_in(time: Duration, rate: f64) -> u64 {
     (time.as_secs_f64() * rate) as u64
 }
 
-/// What a receiver did that sends signatures without a request.
+/// The violation of a receiver that sends signatures without a request.
 const NOT_ASKED_FOR: &str = "signatures that were not asked for";
 /// Most requests for signatures of one file that are not answered.
 pub(crate) const REQUESTS_OF_A_FILE_MAX: usize = 4;

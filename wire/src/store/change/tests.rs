@@ -1,6 +1,6 @@
 //! Tests of backups: suitable folders, and the names of files in them.
 
-use super::backup::numbered;
+use super::backup_names::numbered;
 use super::*;
 use crate::limits::NAME_LEN_MAX;
 use crate::store::LocalFolder;

@@ -9,7 +9,7 @@
 //! Only a folder that was empty when the first version came, and was marked then, is used: names of this form may be files of people.
 
 use super::Changes;
-use super::backup::{is_cut, no_backup, numbered, same_file};
+use super::backup_names::{is_cut, no_backup, numbered, same_file};
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::message::KeptVersions;

@@ -1,10 +1,9 @@
 //! The journal of a staged file: records each chunk that is written.
 
-use super::staged_file::{Keeping, Placement};
 use crate::checksum::Digest;
 use crate::journal::{JOURNAL_HEAD_LEN, JOURNAL_RECORD_LEN, JournalHead, JournalKey, encode_record};
 use crate::limits::CHUNK_LEN;
-use crate::store::{StagedName, TargetFile, write_fully};
+use crate::store::{DiskFolder, StagedName, TargetFile, write_fully};
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,33 +19,33 @@ pub(super) struct Journal {
 impl Journal {
     /// Goes on with a journal whose next record is to be at `end`.
     pub(super) fn reopened(
-        keeping: &Keeping,
+        key: &JournalKey,
         head: [u8; JOURNAL_HEAD_LEN],
         file: Box<dyn TargetFile>,
         end: u64,
     ) -> Self {
-        Self { key: keeping.key.clone(), head, file, end: AtomicU64::new(end) }
+        Self { key: key.clone(), head, file, end: AtomicU64::new(end) }
     }
 
     /// Creates one beside a staged file, replacing an existing one.
     pub(super) fn create(
-        place: &Placement,
+        folder: &dyn DiskFolder,
         staged: &StagedName,
-        keeping: &Keeping,
+        key: &JournalKey,
         head: &JournalHead,
         chunks: &[(u64, Digest)],
     ) -> io::Result<Self> {
-        let file = place.folder.create_journal(staged)?;
-        let head = head.encode(&keeping.key);
+        let file = folder.create_journal(staged)?;
+        let head = head.encode(key);
         let mut bytes = head.to_vec();
         for (chunk, digest) in chunks {
-            bytes.extend_from_slice(&encode_record(&keeping.key, &head, *chunk, *digest));
+            bytes.extend_from_slice(&encode_record(key, &head, *chunk, *digest));
         }
         if let Err(error) = write_fully(&*file, &mut [IoSlice::new(&bytes)], 0) {
-            let _ = place.folder.remove_journal(staged); // a remaining staged file has no journal
+            let _ = folder.remove_journal(staged); // a remaining staged file has no journal
             return Err(error);
         }
-        Ok(Self { key: keeping.key.clone(), head, file, end: AtomicU64::new(bytes.len() as u64) })
+        Ok(Self { key: key.clone(), head, file, end: AtomicU64::new(bytes.len() as u64) })
     }
 
     pub(super) fn add(&self, chunk: &VerifiedChunk<'_>) -> io::Result<()> {

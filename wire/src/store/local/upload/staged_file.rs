@@ -93,7 +93,7 @@ pub(in crate::store) fn begin(
         let sized = if place.sparse { file.set_len(announcement.size.unwrap_or(0)) } else { Ok(()) };
         let journal = sized
             .and_then(|()| head(announcement, keeping, &*file))
-            .and_then(|head| Journal::create(&place, &staged, keeping, &head, &[]));
+            .and_then(|head| Journal::create(&*place.folder, &staged, &keeping.key, &head, &[]));
         match journal {
             Ok(journal) => {
                 return Ok(
@@ -139,12 +139,12 @@ pub(in crate::store) fn resume(
         let records = (bytes.len() - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
         let end = (JOURNAL_HEAD_LEN + records * JOURNAL_RECORD_LEN) as u64;
         let head = *bytes.first_chunk::<JOURNAL_HEAD_LEN>()?;
-        Journal::reopened(keeping, head, journal, end)
+        Journal::reopened(&keeping.key, head, journal, end)
     } else {
         drop(journal);
         chunks = intact(&place, &staged, size, keeping.checksum, chunks);
         clear_behind(&*file, &chunks, size, len).ok()?;
-        Journal::create(&place, &staged, keeping, &head, &chunks).ok()?
+        Journal::create(&*place.folder, &staged, &keeping.key, &head, &chunks).ok()?
     };
     chunks.sort_unstable_by_key(|(chunk, _)| *chunk);
     let empty_from = end_of(&chunks, size); // gaps between chunks may contain leftovers of a crash, even one before the last run
