@@ -138,7 +138,7 @@ pub(crate) fn delta_here(session: &Session, wish: Delta) -> Delta {
 }
 
 /// A shorter round trip is that of a network that is faster than planning.
-const NEAR: Duration = Duration::from_millis(1);
+const NEAR: Duration = Duration::from_millis(3);
 
 /// How what an interrupted run leaves here is kept, if it is. Only what the same server sent counts for it.
 pub(crate) fn keeping(session: &Session, resume: Resume) -> Option<Keeping> {

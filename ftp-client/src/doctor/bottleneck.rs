@@ -181,7 +181,7 @@ impl Culprit {
 const COMPRESSION_RATE: u64 = 250_000_000;
 /// From this rate on, and at shorter round trips, large files are sent whole.
 const DELTA_RATE: u64 = 150_000_000;
-const DELTA_ROUND_TRIP_MIN: Duration = Duration::from_millis(1);
+const DELTA_ROUND_TRIP_MIN: Duration = Duration::from_millis(3);
 /// From here on other programs get no processor time.
 const BUSY_PERCENT: u8 = 85;
 /// A way on which a lane waits for its acknowledgements.

@@ -52,7 +52,7 @@ fn unless_same_sends_nothing_that_is_there() {
     let file = world.local().join("file");
     fs::write(&file, content(1, 3_000_000)).unwrap();
     let put = |how: &str| {
-        let ran = world.check(["put", "--json", how, "file", &world.url("")]);
+        let ran = world.check(["put", "--json", "--delta=never", how, "file", &world.url("")]);
         event(&ran, "finished")["bytes_transferred"].as_u64().unwrap()
     };
     assert!(put("--unless-same") >= 3_000_000);

@@ -332,7 +332,7 @@ const NOT_ASKED_FOR: &str = "signatures that were not asked for";
 /// Most requests for signatures of one file that are not answered.
 pub(crate) const REQUESTS_OF_A_FILE_MAX: usize = 4;
 /// A shorter round trip is that of a network that is faster than planning.
-const NEAR: Duration = Duration::from_millis(1);
+const NEAR: Duration = Duration::from_millis(3);
 /// Planning takes so many round trips: a file that is sent in that time, by a usual network, is not worth it.
 const ROUND_TRIPS: u32 = 2;
 const USUAL_RATE: f64 = 12.5e6;
