@@ -3,7 +3,7 @@
 use crate::resume_store::ResumeRecord;
 use crate::session::Session;
 use std::sync::Arc;
-use std::time::Duration;
+use wire::delta::NEAR;
 use wire::journal::origin_of;
 use wire::message::{Changing, Compress, Delta, Durability, JobOptions, Overwrite, Put, Resume};
 use wire::metadata::Timestamp;
@@ -136,9 +136,6 @@ pub(crate) fn delta_here(session: &Session, wish: Delta) -> Delta {
     let is_near = !round_trip.is_zero() && round_trip < NEAR && session.inner.rate_limit == 0;
     if wish == Delta::Auto && is_near { Delta::Never } else { wish }
 }
-
-/// A shorter round trip is that of a network that is faster than planning.
-const NEAR: Duration = Duration::from_millis(3);
 
 /// How what an interrupted run leaves here is kept, if it is. Only what the same server sent counts for it.
 pub(crate) fn keeping(session: &Session, resume: Resume) -> Option<Keeping> {

@@ -20,6 +20,12 @@ pub mod signer;
 mod stretch;
 
 use std::io;
+use std::time::Duration;
+
+/// At a shorter round trip the network is taken to be faster than planning, where nobody asked for deltas.
+pub const NEAR: Duration = Duration::from_millis(3);
+/// A network of this rate, in bytes per second, is faster than planning.
+pub const FAST_RATE: u64 = 150_000_000;
 
 /// The content of a file, read at any offset.
 #[allow(clippy::missing_errors_doc)] // all errors are the filesystem's

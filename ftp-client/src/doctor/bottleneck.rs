@@ -7,6 +7,7 @@
 use super::{DirectionRates, Measurements};
 use std::fmt;
 use std::time::Duration;
+use wire::delta::{FAST_RATE, NEAR};
 
 /// The limit of the slower direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +61,14 @@ impl TransferBottleneck {
     pub fn savings(&self, measured: &Measurements) -> Savings {
         let (is_network, is_near) = match self.culprit {
             Culprit::RateLimit => (true, false),
-            Culprit::Network => (true, measured.round_trip_min < DELTA_ROUND_TRIP_MIN),
+            Culprit::Network => (true, measured.round_trip_min < NEAR),
             Culprit::Disk | Culprit::Processor | Culprit::ServerDisk | Culprit::ServerProcessor => {
                 (false, true)
             }
         };
         Savings {
             compression: is_network && self.rate < COMPRESSION_RATE,
-            delta: is_network && !is_near && self.rate < DELTA_RATE,
+            delta: is_network && !is_near && self.rate < FAST_RATE,
         }
     }
 }
@@ -179,9 +180,6 @@ impl Culprit {
 
 /// Text is compressed at some 300 MB/s by one thread.
 const COMPRESSION_RATE: u64 = 250_000_000;
-/// From this rate on, and at shorter round trips, large files are sent whole.
-const DELTA_RATE: u64 = 150_000_000;
-const DELTA_ROUND_TRIP_MIN: Duration = Duration::from_millis(3);
 /// From here on other programs get no processor time.
 const BUSY_PERCENT: u8 = 85;
 /// A way on which a lane waits for its acknowledgements.

@@ -1,12 +1,11 @@
 //! `share`: what it prints, works as printed; who shares is told who fetched what, and a share ends when it should.
 
 use crate::cli::shell::Terminal;
-use crate::support::{PATIENCE, content, leftovers, wait_until};
+use crate::support::{content, leftovers, wait_until};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 use tests::world::{Ran, World, binaries, signal};
 
 #[test]
@@ -265,14 +264,8 @@ impl Share {
     }
 
     fn wait(&mut self) -> Option<i32> {
-        let begin = Instant::now();
-        loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(begin.elapsed() < PATIENCE, "the share does not end");
-            std::thread::sleep(Duration::from_millis(10)); // between two looks
-        }
+        wait_until("the share ends", || self.process.try_wait().unwrap().is_some());
+        self.process.wait().unwrap().code()
     }
 }
 

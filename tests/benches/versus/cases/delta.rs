@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use tests::wan::{Random, Wan, WanOptions};
+use tests::wan::Random;
 
 use super::MIB;
+use super::thin::{RATE_MBIT, place};
 use crate::args::{Args, Case};
 use crate::contenders::Direction;
 use crate::data;
-use crate::place::Place;
 use crate::report::{Report, Yardstick};
 use crate::rounds::{self, Plan};
 use crate::site::Site;
@@ -20,15 +20,8 @@ use crate::stage::Stage;
 
 pub(super) fn delta(args: &Args) -> Result<Report> {
     let site = Site::in_memory()?;
-    let network = Wan::up(WanOptions {
-        rtt_ms: RTT_MS,
-        rate_mbit: RATE_MBIT,
-        loss_percent: 0.0,
-        congestion: Some(args.congestion.clone()),
-        ..WanOptions::default()
-    })?;
     let setting = format!("new versions of large files; {RTT_MS} ms, {RATE_MBIT} Mbit/s");
-    let place = Place::Wan(Box::new(network));
+    let place = place(args, RTT_MS)?;
     let stage = Stage::new(args, &site, &place, &["ours", "rsync", "rsync-z"]);
     let crew = stage.assemble();
     let mut report = Report::new(&stage, Case::Delta.name(), setting);
@@ -155,4 +148,3 @@ fn place_old(old: &Path, target: &Path) -> Result<()> {
 }
 
 const RTT_MS: f64 = 20.0;
-const RATE_MBIT: f64 = 100.0;

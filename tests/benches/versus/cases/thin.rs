@@ -57,7 +57,8 @@ pub(super) fn start(args: &Args) -> Result<Report> {
     report.map(Report::closed).context("no network was measured")
 }
 
-fn place(args: &Args, rtt_ms: f64) -> Result<Place> {
+/// A network of this round trip, without loss.
+pub(super) fn place(args: &Args, rtt_ms: f64) -> Result<Place> {
     let options = WanOptions {
         rtt_ms,
         rate_mbit: RATE_MBIT,
@@ -78,4 +79,4 @@ fn plan<'a>(
     Plan { direction, source, runs, warm_up: false, cap, verify, prepare: None }
 }
 
-const RATE_MBIT: f64 = 100.0;
+pub(super) const RATE_MBIT: f64 = 100.0;

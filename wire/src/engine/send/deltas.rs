@@ -8,6 +8,7 @@ use crate::budget::Charge;
 use crate::delta::planner::PlanFault;
 use crate::delta::recipe::{self, Step};
 use crate::delta::runs::{CopyRun, CopyRuns};
+use crate::delta::{FAST_RATE, NEAR};
 use crate::engine::compression::{EncodedSteps, LEVEL_OF_NEW_PARTS};
 use crate::engine::memory::JobMemory;
 use crate::engine::reading::OpenFile;
@@ -235,7 +236,7 @@ impl SendJob {
 
     async fn plan_file(self: &Arc<Self>, file: &DeltaFile, exchange: &Exchange) -> Result<(), Unplanned> {
         let is_auto = self.deltas.wish == Delta::Auto;
-        if is_auto && exchange.compression.network_rate().is_some_and(|rate| rate > FAST_RATE) {
+        if is_auto && exchange.compression.network_rate().is_some_and(|rate| rate > FAST_RATE as f64) {
             return Ok(());
         }
         let (job, opening) = (self.clone(), file.file.clone());
@@ -331,10 +332,6 @@ fn len_in(time: Duration, rate: f64) -> u64 {
 const NOT_ASKED_FOR: &str = "signatures that were not asked for";
 /// Most requests for signatures of one file that are not answered.
 pub(crate) const REQUESTS_OF_A_FILE_MAX: usize = 4;
-/// A shorter round trip is that of a network that is faster than planning.
-const NEAR: Duration = Duration::from_millis(3);
 /// Planning takes so many round trips: a file that is sent in that time, by a usual network, is not worth it.
 const ROUND_TRIPS: u32 = 2;
 const USUAL_RATE: f64 = 12.5e6;
-/// A network of this rate is faster than planning.
-const FAST_RATE: f64 = 150e6;
